@@ -1,0 +1,93 @@
+"""Validation at the border: every message says what was given, what is allowed, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+
+def check_couplings(given: Mapping[str, Any], allowed: Sequence[str], system: str) -> None:
+    """Raise ``TypeError`` if `given` names a coupling that `system` does not have."""
+    unknown = sorted(set(given) - set(allowed))
+    if unknown:
+        raise TypeError(
+            f"unknown coupling {', '.join(map(repr, unknown))} for {system}; "
+            f"it has {', '.join(allowed)}"
+        )
+
+
+def check_potential(potential: Any, dims: tuple[str, ...], min_sites: int) -> xr.DataArray:
+    """Return `potential` as a float64 DataArray with dims ``dims`` or ``("sample", *dims)``.
+
+    Raises
+    ------
+    ValueError
+        Wrong rank or dims, fewer than `min_sites` sites along a direction, or values that
+        are not finite.
+    """
+    expected = f"{dims} or {('sample', *dims)}"
+    if isinstance(potential, xr.DataArray):
+        array = potential
+        if set(array.dims) not in ({*dims}, {"sample", *dims}):
+            raise ValueError(
+                f"potential has dims {array.dims}; expected {expected}. Rename or transpose it"
+            )
+        full = ("sample", *dims) if "sample" in array.dims else dims
+        array = array.transpose(*full)
+    else:
+        values = np.asarray(potential)
+        if values.ndim not in (len(dims), len(dims) + 1):
+            raise ValueError(
+                f"potential has shape {values.shape} (rank {values.ndim}); expected an array "
+                f"with dims {expected}"
+            )
+        full = dims if values.ndim == len(dims) else ("sample", *dims)
+        array = xr.DataArray(values, dims=full)
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"potential has dtype {array.dtype}; real numbers are needed")
+    array = array.astype(np.float64)
+    for dim in dims:
+        if array.sizes[dim] < min_sites:
+            raise ValueError(
+                f"potential has {array.sizes[dim]} sites along {dim!r}; at least {min_sites} "
+                "are needed"
+            )
+    if "sample" in array.dims and array.sizes["sample"] == 0:
+        raise ValueError("potential holds no samples; give at least one")
+    if not np.isfinite(array.values).all():
+        bad = int((~np.isfinite(array.values)).sum())
+        raise ValueError(f"potential holds {bad} value(s) that are NaN or infinite; remove them")
+    return array
+
+
+def check_scalar(name: str, value: Any, n_samples: int | None) -> xr.DataArray:
+    """Return coupling `name` as a scalar or, for a batch, a ``("sample",)`` DataArray."""
+    array = np.asarray(value.values if isinstance(value, xr.DataArray) else value)
+    if array.dtype.kind not in "fiu":
+        raise ValueError(f"{name}={value!r} is not a real number")
+    array = array.astype(np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name}={value!r} is not finite; give a finite number")
+    if array.ndim == 0:
+        return xr.DataArray(array)
+    if array.ndim > 1:
+        raise ValueError(f"{name} has shape {array.shape}; give a number or one value per sample")
+    if n_samples is None:
+        raise ValueError(
+            f"{name} has {array.size} values but the potential is a single one; give a scalar, "
+            "or a potential with a leading 'sample' dim"
+        )
+    if array.size != n_samples:
+        raise ValueError(
+            f"{name} has {array.size} values for {n_samples} potentials; the lengths must match"
+        )
+    return xr.DataArray(array, dims="sample")
+
+
+def check_choice(name: str, value: Any, allowed: Sequence[Any]) -> None:
+    """Raise ``ValueError`` unless `value` is one of `allowed`."""
+    if value not in allowed:
+        raise ValueError(f"{name}={value!r}; choose one of {', '.join(map(repr, allowed))}")

@@ -1,0 +1,264 @@
+r"""The three problem constructors: one labelled Dataset that every solver and network takes.
+
+Fermion chain (spinless fermions, the t-V model; hopping J = 1 is the unit of energy)
+
+.. math:: H = -J \sum_x (e^{i\Phi/L} c^\dagger_{x+1} c_x + h.c.)
+          + V \sum_x n_x n_{x+1} + \sum_x v_x n_x - \mu N
+
+:math:`\Phi` is the flux through the ring in a uniform gauge (Peierls phase :math:`\Phi/L` a bond).
+A positive potential :math:`v` repels. Free plane waves have the energy
+:math:`-2J\cos(k-\Phi/L)`.
+
+Extended Bose-Hubbard model (square torus; hopping t = 1 is the unit of energy)
+
+.. math:: H = -t \sum_{\langle ij\rangle} (b^\dagger_i b_j + h.c.) + U/2 \sum_i n_i(n_i-1)
+          + V \sum_{\langle ij\rangle} n_i n_j + \sum_i (v_i - \mu) n_i
+
+Quantum dot (two electrons in two dimensions, effective mass :math:`m^*`, energies in eV, nm)
+
+.. math:: H = \sum_{a=1,2} [-\hbar^2\nabla_a^2 / 2m^* + v(r_a)]
+          + e^2 / (4\pi\epsilon_0\epsilon_r |r_1-r_2|)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from qdens_nb._checks import check_choice, check_couplings, check_potential, check_scalar
+
+CONVENTION = "qdens-1"
+
+_CHAIN_H = (
+    "H = -J sum_x (exp(i flux/L) c+_{x+1} c_x + h.c.) + V sum_x n_x n_{x+1}"
+    " + sum_x potential_x n_x - mu N, J = 1"
+)
+_BOSE_H = (
+    "H = -t sum_<ij> (b+_i b_j + h.c.) + U/2 sum_i n_i (n_i - 1) + V sum_<ij> n_i n_j"
+    " + sum_i (potential_i - mu) n_i, t = 1, n_i <= n_max"
+)
+_DOT_H = (
+    "H = sum_a [-hbar^2/(2 m m0) laplacian_a + potential(r_a)]"
+    " + e^2/(4 pi eps0 eps_r |r1 - r2|), two electrons, hard walls"
+)
+
+
+def _dataset(
+    potential: xr.DataArray,
+    couplings: dict[str, tuple[Any, str, str]],
+    coords: dict[str, tuple[np.ndarray, str]],
+    energy_unit: str,
+    attrs: dict[str, Any],
+) -> xr.Dataset:
+    n_samples = potential.sizes.get("sample")
+    potential = potential.rename("potential")
+    for dim, (values, unit) in coords.items():
+        if dim not in potential.coords:
+            potential = potential.assign_coords({dim: values})
+            potential[dim].attrs["units"] = unit
+    data = potential.to_dataset()
+    data["potential"].attrs.update(units=energy_unit, long_name="external potential")
+    for name, (value, unit, long_name) in couplings.items():
+        data[name] = check_scalar(name, value, n_samples)
+        data[name].attrs.update(units=unit, long_name=long_name)
+    data.attrs.update(attrs, convention=CONVENTION)
+    return data
+
+
+def fermion_chain(
+    potential: Any,
+    V: Any = 0.0,
+    mu: Any = 0.0,
+    flux: Any = 0.0,
+    boundary: str = "periodic",
+    **unknown: Any,
+) -> xr.Dataset:
+    """Spinless fermions with nearest-neighbour interaction on a chain.
+
+    Parameters
+    ----------
+    potential : DataArray or array, dims ("x",) or ("sample", "x")
+        On-site potential in units of the hopping J.
+    V : float or (sample,) array
+        Nearest-neighbour interaction in units of J (positive repels).
+    mu : float or (sample,) array
+        Chemical potential in units of J.
+    flux : float or (sample,) array
+        Flux through the ring in radians (0 and 2 pi are equivalent).
+    boundary : {"periodic", "open"}
+        Ring or open chain.
+
+    Returns
+    -------
+    Dataset
+        The problem, ready for any solver of the chain.
+
+    Raises
+    ------
+    TypeError
+        Unknown coupling.
+    ValueError
+        Wrong rank, fewer than 3 sites, NaN or infinite values, mismatched batch lengths,
+        a flux on an open chain.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> problem = fermion_chain(np.zeros(8), V=1.0, mu=0.15)
+    >>> problem.potential.dims
+    ('x',)
+    >>> fermion_chain(np.zeros(8), U=1.0)
+    Traceback (most recent call last):
+    ...
+    TypeError: unknown coupling 'U' for fermion_chain; it has V, mu, flux
+    """
+    check_couplings(unknown, ("V", "mu", "flux"), "fermion_chain")
+    check_choice("boundary", boundary, ("periodic", "open"))
+    array = check_potential(potential, ("x",), min_sites=3)
+    if boundary == "open" and np.any(np.asarray(flux) != 0):
+        raise ValueError("an open chain has no flux; leave flux=0 or use boundary='periodic'")
+    return _dataset(
+        array,
+        {
+            "V": (V, "J", "nearest-neighbour interaction"),
+            "mu": (mu, "J", "chemical potential"),
+            "flux": (flux, "rad", "flux through the ring"),
+        },
+        {"x": (np.arange(array.sizes["x"]), "site")},
+        "J",
+        {"system": "fermion_chain", "hamiltonian": _CHAIN_H, "boundary": boundary},
+    )
+
+
+def bose_hubbard(
+    potential: Any,
+    U: Any = 20.0,
+    V: Any = 0.0,
+    mu: Any = 0.0,
+    T: Any = 0.25,
+    n_max: int = 3,
+    **unknown: Any,
+) -> xr.Dataset:
+    """Extended Bose-Hubbard model on a square torus, in units of the hopping t.
+
+    Parameters
+    ----------
+    potential : DataArray or array, dims ("x", "y") or ("sample", "x", "y")
+        On-site potential; both sides must be even, since an odd torus frustrates a checkerboard.
+    U, V, mu, T : float or (sample,) array
+        On-site and neighbour repulsion, chemical potential, temperature (T >= 0).
+    n_max : int
+        Largest number of bosons on a site.
+
+    Raises
+    ------
+    TypeError
+        Unknown coupling.
+    ValueError
+        Wrong rank, odd or too small torus, values that are not finite, negative temperature.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> bose_hubbard(np.zeros((4, 4)), U=20.0, V=5.0, mu=30.0).attrs["n_max"]
+    3
+    """
+    check_couplings(unknown, ("U", "V", "mu", "T", "n_max"), "bose_hubbard")
+    array = check_potential(potential, ("x", "y"), min_sites=2)
+    for dim in ("x", "y"):
+        if array.sizes[dim] % 2:
+            raise ValueError(
+                f"the torus has {array.sizes[dim]} sites along {dim!r}; an odd torus frustrates a "
+                "checkerboard: use an even number"
+            )
+    if n_max < 1 or int(n_max) != n_max:
+        raise ValueError(f"n_max={n_max!r}; give a whole number of at least 1")
+    problem = _dataset(
+        array,
+        {
+            "U": (U, "t", "on-site repulsion"),
+            "V": (V, "t", "neighbour repulsion"),
+            "mu": (mu, "t", "chemical potential"),
+            "T": (T, "t", "temperature"),
+        },
+        {dim: (np.arange(array.sizes[dim]), "site") for dim in ("x", "y")},
+        "t",
+        {"system": "bose_hubbard", "hamiltonian": _BOSE_H, "n_max": int(n_max)},
+    )
+    if (problem["T"] < 0).any():
+        raise ValueError(f"T={T!r} is negative; give T >= 0")
+    return problem
+
+
+def quantum_dot(
+    potential: Any,
+    mass: Any = 0.067,
+    eps_r: Any = 12.9,
+    size: float = 30.0,
+    **unknown: Any,
+) -> xr.Dataset:
+    """Two electrons in a two-dimensional dot; GaAs in a 30 nm square by default.
+
+    Parameters
+    ----------
+    potential : DataArray or array, dims ("x", "y") or ("sample", "x", "y")
+        Confinement in eV on the midpoints of a square grid with hard walls.
+    mass : float or (sample,) array
+        Effective mass in units of the electron mass (default: GaAs).
+    eps_r : float or (sample,) array
+        Relative permittivity (default: GaAs).
+    size : float
+        Side of the square in nm.
+
+    Raises
+    ------
+    TypeError
+        Unknown coupling.
+    ValueError
+        Wrong rank, a grid that is not square, values that are not finite or not positive.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> float(quantum_dot(np.zeros((64, 64))).x[0])
+    0.234375
+    """
+    check_couplings(unknown, ("mass", "eps_r", "size"), "quantum_dot")
+    array = check_potential(potential, ("x", "y"), min_sites=4)
+    if array.sizes["x"] != array.sizes["y"]:
+        raise ValueError(
+            f"the grid is {array.sizes['x']} x {array.sizes['y']}; a square one is needed"
+        )
+    for name, value in {"mass": mass, "eps_r": eps_r, "size": size}.items():
+        if not np.all(np.asarray(value, dtype=float) > 0):
+            raise ValueError(f"{name}={value!r}; give a positive number")
+    points = array.sizes["x"]
+    grid = (np.arange(points) + 0.5) * size / points
+    return _dataset(
+        array,
+        {
+            "mass": (mass, "m0", "effective mass"),
+            "eps_r": (eps_r, "1", "relative permittivity"),
+        },
+        {"x": (grid, "nm"), "y": (grid, "nm")},
+        "eV",
+        {"system": "quantum_dot", "hamiltonian": _DOT_H, "size_nm": float(size)},
+    )
+
+
+def check_system(problem: Any, system: str) -> xr.Dataset:
+    """Return `problem` if it is a Dataset of `system`; otherwise say what it is."""
+    if not isinstance(problem, xr.Dataset):
+        raise TypeError(
+            f"expected a problem Dataset made by qdens_nb.{system}(...), got {type(problem)}"
+        )
+    if problem.attrs.get("system") != system:
+        raise ValueError(
+            f"this solver takes problems of {system!r}, got one of "
+            f"{problem.attrs.get('system')!r}; build it with qdens_nb.{system}(...)"
+        )
+    if "potential" not in problem:
+        raise ValueError("the problem holds no 'potential'")
+    return problem
