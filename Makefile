@@ -1,0 +1,66 @@
+# Two commands do everything on a fresh machine with python3 (3.11 or later, with venv), make and gcc:
+#   make lab     JupyterLab on the tutorials
+#   make test    lint, types, tests, doctests, notebooks
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+NOTEBOOKS = $(sort $(wildcard tutorials/[0-9]*.ipynb))
+CELL_TIMEOUT ?= 600
+PYTEST = $(BIN)/python -m pytest --doctest-modules --nbval-lax --nbval-current-env \
+	--nbval-cell-timeout=$(CELL_TIMEOUT)
+PYTEST_PATHS = tests qdens_nb tutorials
+
+.DEFAULT_GOAL := help
+.PHONY: help env lab test test-all lint format tutorials data-chain bench readme clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 14
+
+env: $(STAMP)  ## the environment .venv, renewed when pyproject.toml or constraints.txt change
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit( \
+	  "qdens_nb needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Use make PYTHON=...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv; this takes a minute or two."
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
+	  --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+lab: $(STAMP)  ## JupyterLab on the tutorials
+	$(BIN)/jupyter lab tutorials/00_index.ipynb
+
+test: lint  ## lint, types, tests, doctests and notebooks
+	$(PYTEST) $(PYTEST_PATHS)
+
+test-all: lint  ## the same with the slow tests
+	$(PYTEST) -m "" --timeout=3600 $(PYTEST_PATHS)
+
+lint: $(STAMP)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)  ## format code, strip notebooks
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	$(if $(NOTEBOOKS),$(BIN)/nbstripout $(NOTEBOOKS))
+
+tutorials: $(STAMP)  ## run every notebook headless into build/tutorials
+	$(BIN)/python scripts/run_tutorials.py --timeout $(CELL_TIMEOUT) $(NOTEBOOKS)
+
+data-chain: $(STAMP)  ## make the shipped data and weights of the chain again (hours)
+	$(BIN)/qdens generate chain --config configs/generate_chain_full.yaml --out runs/chain
+	$(BIN)/qdens train chain --config configs/chain.yaml
+
+bench: $(STAMP)  ## run the benchmarks; each writes results/NAME.json
+	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do \
+	  echo "== $$script"; $(BIN)/python $$script; done
+
+readme: $(STAMP)  ## write the results tables of README.md from results/
+	$(BIN)/python scripts/readme_tables.py
+
+clean:  ## remove caches and build products; .venv, data and runs stay
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache lightning_logs dask-worker-space
+	find qdens_nb tests scripts benchmarks tutorials \
+	  \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -1,0 +1,120 @@
+"""What the correction network sees: Hartree-Fock at fixed N, as channels on the ring.
+
+Several mean fields enter side by side: the one grown from free fermions (it keeps the symmetries
+of the ring), the two grown from staggered starts (they may break them; only their symmetric
+combinations enter), and the ones with no and half the interaction, which screen less.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from qdens_nb.solvers._mean_field import free_start, solve_mean_field
+
+CHANNELS = (
+    "V",
+    "potential_from_mid_gap",
+    "density",
+    "coherence",
+    "homo",
+    "lumo",
+    "half_density",
+    "half_coherence",
+    "free_density",
+    "free_coherence",
+    "staggered_mean",
+    "staggered_difference",
+    "staggered_energy",
+    "gap",
+    "half_current",
+)
+_TOLERANCE = 1e-6
+_ITERATIONS = 120
+
+
+@numba.njit(cache=True)
+def _channels_one(potential, hop, V, particles, zero, out):
+    """Fill out (channels, L); return (energy, lowest of all starts' energy, mid-gap level)."""
+    sites = potential.size
+    n0, g0 = free_start(potential, hop, particles, sites, zero)
+    nh, gh, _, _, _, _, _ = solve_mean_field(
+        potential, hop, 0.5 * V, particles, sites, n0.copy(), g0.copy(), 1e-4, _ITERATIONS
+    )
+    n, g, levels, orbitals, energy, _, _ = solve_mean_field(
+        potential, hop, V, particles, sites, nh.copy(), gh.copy(), _TOLERANCE, _ITERATIONS
+    )
+    middle = 0.5 * (levels[particles - 1] + levels[particles])
+    anchor = np.argmax(n0)
+    best = energy
+    mean = np.zeros(sites)
+    difference = np.zeros(sites)
+    if V > 0.8:
+        kick = np.zeros(sites)
+        for x in range(sites):
+            distance = abs(x - anchor)
+            distance = min(distance, sites - distance)
+            kick[x] = 0.3 if distance % 2 == 0 else -0.3
+        kick *= n * (1.0 - n) * 4.0
+        na, _, _, _, ea, _, _ = solve_mean_field(
+            potential, hop, V, particles, sites, n + kick, g.copy(), 1e-4, _ITERATIONS
+        )
+        nb, _, _, _, eb, _, _ = solve_mean_field(
+            potential, hop, V, particles, sites, n - kick, g.copy(), 1e-4, _ITERATIONS
+        )
+        weight = 1.0 / (1.0 + np.exp(min(max((ea - eb) / 0.1, -30.0), 30.0)))
+        mean[:] = weight * na + (1.0 - weight) * nb
+        difference[:] = np.abs(na - nb)
+        best = min(energy, min(ea, eb))
+    else:
+        mean[:] = n
+    for x in range(sites):
+        out[0, x] = V - 1.0
+        out[1, x] = min(max(potential[x] - middle + V, -6.0), 6.0)
+        out[2, x] = n[x] - 0.5
+        out[3, x] = g[x].real
+        out[4, x] = (orbitals[x, particles - 1] * np.conj(orbitals[x, particles - 1])).real
+        out[5, x] = (orbitals[x, particles] * np.conj(orbitals[x, particles])).real
+        out[6, x] = nh[x] - n[x]
+        out[7, x] = gh[x].real
+        out[8, x] = n0[x] - n[x]
+        out[9, x] = g0[x].real
+        out[10, x] = mean[x] - n[x]
+        out[11, x] = difference[x]
+        out[12, x] = best - energy
+        out[13, x] = min(levels[particles] - levels[particles - 1], 4.0)
+        out[14, x] = g[x].imag
+    return energy, best, middle
+
+
+@numba.njit(cache=True)
+def _many(potential, V, hop, particles, zero, channels, energies):
+    for i in range(potential.shape[0]):
+        energies[i], _, _ = _channels_one(
+            potential[i], hop[i], V[i], particles[i], zero, channels[i]
+        )
+
+
+def mean_field_channels(
+    potential: np.ndarray, V: np.ndarray, flux: np.ndarray, particles: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Channels (B, len(CHANNELS), L) and Hartree-Fock energies (B,) at fixed N, 0 < N < L."""
+    count, sites = potential.shape
+    if ((particles < 1) | (particles > sites - 1)).any():
+        raise ValueError("mean-field channels exist for 0 < N < L; empty and full need no network")
+    channels = np.zeros((count, len(CHANNELS), sites))
+    energies = np.zeros(count)
+    potential = np.ascontiguousarray(potential, dtype=np.float64)
+    twisted = flux != 0
+    for mask, dtype in ((~twisted, np.float64), (twisted, np.complex128)):
+        if not mask.any():
+            continue
+        hop = -np.exp(-1j * flux[mask] / sites)
+        hop = hop.astype(np.complex128) if dtype == np.complex128 else np.ascontiguousarray(hop.real)
+        part, part_energies = channels[mask], energies[mask]
+        _many(
+            potential[mask], V[mask].astype(float), hop, particles[mask].astype(np.int64),
+            np.zeros(1, dtype=dtype), part, part_energies,
+        )
+        channels[mask], energies[mask] = part, part_energies
+    return channels, energies

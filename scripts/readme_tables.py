@@ -1,0 +1,87 @@
+"""Write the results tables of README.md from results/*.json, so that no number is typed.
+
+A block ``<!-- results:NAME -->`` ... ``<!-- /results -->`` gets the table of results/NAME.json::
+
+    {"caption": "...", "command": "make bench", "rows": [{"column": value, ...}, ...]}
+
+``--check`` writes nothing and fails if README.md is not what the results say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+_BLOCK = re.compile(r"(<!-- results:([\w-]+) -->\n).*?(<!-- /results -->)", re.DOTALL)
+
+
+def cell(value: Any) -> str:
+    """Text of one cell: three significant digits, a dash for what was not measured.
+
+    >>> cell(0.012345), cell(14), cell(None), cell("HF")
+    ('0.0123', '14', '-', 'HF')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return str(value).replace("|", r"\|")
+
+
+def table(result: dict[str, Any]) -> str:
+    """Markdown of one result.
+
+    >>> print(table({"rows": [{"V": 0.7, "MAE": 0.00123}], "command": "make bench"}))
+    | V | MAE |
+    |---|---|
+    | 0.7 | 0.00123 |
+    <BLANKLINE>
+    Written by `make bench`.
+    """
+    columns = list(dict.fromkeys(name for row in result["rows"] for name in row))
+    lines = [columns, ["---"] * len(columns)]
+    lines += [[cell(row.get(name)) for name in columns] for row in result["rows"]]
+    text = "\n".join(
+        f"|{'|'.join(line)}|" if line[0] == "---" else f"| {' | '.join(line)} |" for line in lines
+    )
+    parts = [result["caption"]] if "caption" in result else []
+    return "\n\n".join([*parts, text, f"Written by `{result['command']}`."])
+
+
+def fill(readme: str, results: Path) -> str:
+    """README text with every block filled; a result not there yet is said to be missing."""
+
+    def block(match: re.Match[str]) -> str:
+        path = results / f"{match[2]}.json"
+        if path.is_file():
+            body = table(json.loads(path.read_text(encoding="utf-8")))
+        else:
+            body = f"Not measured yet: `results/{path.name}` is missing."
+        return f"{match[1]}{body}\n{match[3]}"
+
+    return _BLOCK.sub(block, readme)
+
+
+def main() -> int:
+    """Fill README.md, or with ``--check`` say whether it is up to date."""
+    parser = argparse.ArgumentParser(description="Fill the results tables of README.md.")
+    parser.add_argument("--check", action="store_true")
+    options = parser.parse_args()
+    path = ROOT / "README.md"
+    old = path.read_text(encoding="utf-8")
+    new = fill(old, ROOT / "results")
+    if options.check:
+        if new != old:
+            print("README.md does not match results/: run `make readme`", file=sys.stderr)
+        return int(new != old)
+    path.write_text(new, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
