@@ -8,7 +8,10 @@ NOTEBOOKS = $(sort $(wildcard tutorials/[0-9]*.ipynb))
 CELL_TIMEOUT ?= 600
 PYTEST = $(BIN)/python -m pytest --doctest-modules --nbval-lax --nbval-current-env \
 	--nbval-cell-timeout=$(CELL_TIMEOUT)
-PYTEST_PATHS = tests qdens_nb tutorials
+PYTEST_PATHS = tests qdens_nb scripts tutorials
+
+# So that notebooks and tests find the command qdens.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help env lab test test-all lint format tutorials data-chain bench readme clean
@@ -28,7 +31,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 lab: $(STAMP)  ## JupyterLab on the tutorials
-	$(BIN)/jupyter lab tutorials/00_index.ipynb
+	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) tutorials/00_index.ipynb
 
 test: lint  ## lint, types, tests, doctests and notebooks
 	$(PYTEST) $(PYTEST_PATHS)

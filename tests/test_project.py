@@ -49,7 +49,7 @@ def test_public_name_resolves(name: str) -> None:
     assert getattr(qdens_nb, name) is not None
 
 
-@pytest.mark.parametrize("name", [n for n in qdens_nb.__all__ if n.islower() and "_" not in n])
+@pytest.mark.parametrize("name", qdens_nb._MODULES)
 def test_public_names_of_each_module_resolve(name: str) -> None:
     module = importlib.import_module(f"qdens_nb.{name}")
     missing = [entry for entry in getattr(module, "__all__", ()) if not hasattr(module, entry)]

@@ -1,0 +1,140 @@
+"""Prepared tensors by size, and an endless stream of batches that never mixes sizes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from safetensors.torch import load_file, save_file
+from tqdm.auto import tqdm
+
+from qdens_nb.training._tasks import TASKS
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclass
+class Store:
+    """Training and validation tensors, one dict for each number of sites."""
+
+    train: dict[int, Tensors] = field(default_factory=dict)
+    validation: dict[int, Tensors] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> int:
+        """Number of training samples."""
+        return sum(len(part["density"]) for part in self.train.values())
+
+
+def prepare_file(task: str, path: Path, cache: Path | None, min_gap: float) -> Tensors:
+    """Tensors of one file, from the cache if they are there."""
+    kept = cache / f"{task}_{path.stem}.safetensors" if cache else None
+    if kept is not None and kept.exists():
+        return load_file(kept)
+    with xr.open_dataset(path) as opened:
+        data = opened.load()
+    if "sample" not in data.dims:
+        data = data.expand_dims("sample")
+    if "gap" in data:
+        data = data.isel(sample=(data["gap"] >= min_gap).values)
+    tensors = TASKS[task]().prepare(data)
+    tensors = {k: v.half() if k == "channels" else v for k, v in tensors.items()}
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_suffix(f".{os.getpid()}.tmp")
+        save_file(tensors, partial)
+        os.replace(partial, kept)
+    return tensors
+
+
+def _prepare_in_worker(job: tuple[str, Path, Path | None, float]) -> Path:
+    torch.set_num_threads(1)
+    prepare_file(*job)
+    return job[1]
+
+
+def load_store(
+    task: str,
+    files: list[Path],
+    *,
+    cache: Path | None = None,
+    validation_fraction: float = 0.02,
+    min_gap: float = 0.02,
+    max_samples: int | None = None,
+    workers: int = 1,
+    seed: int = 0,
+    progress: bool = True,
+) -> Store:
+    """Prepare all files; the last part of each file's samples is kept for validation.
+
+    Raises
+    ------
+    ValueError
+        No file, or no usable sample.
+    """
+    if not files:
+        raise ValueError("no training files were found; run 'qdens generate chain' first")
+    if cache is not None and workers > 1:
+        jobs = [(task, path, cache, min_gap) for path in files]
+        with ProcessPoolExecutor(workers) as pool:
+            list(tqdm(pool.map(_prepare_in_worker, jobs), total=len(jobs), desc="prepare"))
+    parts: dict[int, list[tuple[Tensors, Tensors]]] = {}
+    for path in tqdm(files, desc="load", disable=not progress):
+        tensors = prepare_file(task, path, cache, min_gap)
+        count, sites = tensors["density"].shape
+        if count:
+            split = max(1, round(count * (1 - validation_fraction)))
+            pair = tuple({k: v[s] for k, v in tensors.items()}
+                         for s in (slice(None, split), slice(split, None)))
+            parts.setdefault(sites, []).append(pair)  # type: ignore[arg-type]
+    store = Store()
+    for sites, pairs in sorted(parts.items()):
+        for side, target in ((0, store.train), (1, store.validation)):
+            pieces = [pair[side] for pair in pairs]
+            target[sites] = {k: torch.cat([p[k] for p in pieces]) for k in pieces[0]}
+    if store.samples == 0:
+        raise ValueError("the training files hold no usable sample")
+    if max_samples is not None and max_samples < store.samples:
+        keep = max_samples / store.samples
+        generator = torch.Generator().manual_seed(seed)
+        for sites, part in store.train.items():
+            count = len(part["density"])
+            chosen = torch.randperm(count, generator=generator)[: max(1, round(keep * count))]
+            store.train[sites] = {k: v[chosen] for k, v in part.items()}
+    return store
+
+
+class BatchStream(torch.utils.data.IterableDataset):
+    """Random batches; the state is ``(seed, step)``, so a resumed run sees the same stream."""
+
+    def __init__(self, parts: Mapping[int, Tensors], batch_size: int, seed: int, first: int = 0):
+        self.parts = dict(parts)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.first = first
+
+    def __iter__(self) -> Iterator[Tensors]:
+        sizes = list(self.parts)
+        counts = np.array([len(self.parts[s]["density"]) for s in sizes], dtype=float)
+        step = self.first
+        while True:
+            rng = np.random.default_rng([self.seed, step])
+            part = self.parts[sizes[rng.choice(len(sizes), p=counts / counts.sum())]]
+            rows = torch.from_numpy(rng.integers(0, len(part["density"]), self.batch_size))
+            batch = {k: v[rows] for k, v in part.items()}
+            batch["step"] = torch.tensor(step)
+            step += 1
+            yield batch
+
+
+def sequential_batches(parts: Mapping[int, Tensors], batch_size: int) -> Iterator[Tensors]:
+    """All samples once, in order, for validation."""
+    for part in parts.values():
+        for start in range(0, len(part["density"]), batch_size):
+            yield {k: v[start : start + batch_size] for k, v in part.items()}

@@ -1,0 +1,89 @@
+"""Training configurations, read from YAML; unknown keys are refused."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What makes weights out of a dataset.
+
+    Attributes
+    ----------
+    task : "chain" (learnt correction to Hartree-Fock) or "chain_cnn" (the paper's)
+    blocks, width, norm : size and normalisation of `ChainResNet`; the paper's are 64, 120, "batch"
+    optimizer : "adam" (the paper's) or "muon" (orthogonalised momentum for the stem)
+    learning_rate, weight_decay, clip : of the optimiser; cosine decay after `warmup` steps
+    batch_size, steps : samples a step and number of steps
+    max_minutes : stop (and finish the schedule) after this time; None for no limit
+    ema : decay of the averaged weights, which are the ones shipped
+    validation_fraction : part of the potentials kept away from training
+    min_gap : samples whose gap at fixed N is smaller (in J) are not used
+    max_samples : use only that many training samples (learning curves); None for all
+    validate_every, patience : steps between validations; validations without progress to stop at
+    precision : "bf16" or "fp32"
+    members : networks in the ensemble, differing in seed
+    seed : of everything
+    """
+
+    task: str = "chain"
+    blocks: int = 8
+    width: int = 64
+    norm: str = "layer"
+    optimizer: str = "adam"
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    warmup: int = 100
+    batch_size: int = 256
+    steps: int = 2000
+    max_minutes: float | None = None
+    ema: float = 0.995
+    validation_fraction: float = 0.02
+    min_gap: float = 0.02
+    max_samples: int | None = None
+    validate_every: int = 500
+    patience: int = 100
+    precision: str = "fp32"
+    members: int = 1
+    seed: int = 0
+    task_options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "task": ("chain", "chain_cnn"),
+            "norm": ("batch", "layer"),
+            "optimizer": ("adam", "muon"),
+            "precision": ("bf16", "fp32"),
+        }
+        for name, choices in allowed.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}={getattr(self, name)!r}; choose one of {choices}")
+        for name in ("blocks", "width", "batch_size", "steps", "members", "validate_every"):
+            if int(getattr(self, name)) < 1:
+                raise ValueError(f"{name}={getattr(self, name)!r}; give at least 1")
+
+    @classmethod
+    def read(cls, path: str | Path) -> TrainConfig:
+        """Read a YAML file.
+
+        Raises
+        ------
+        ValueError
+            Unknown key, or a value that is not allowed.
+        """
+        content = yaml.safe_load(Path(path).read_text()) or {}
+        known = [f.name for f in fields(cls)]
+        unknown = sorted(set(content) - set(known))
+        if unknown:
+            raise ValueError(f"{path}: unknown key(s) {unknown}; allowed are {known}")
+        return cls(**content)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain dict, for the card of the weights."""
+        return asdict(self)

@@ -1,0 +1,162 @@
+"""From a configuration and a dataset to a folder of weights with a card."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import CSVLogger
+
+from qdens_nb.training._batches import BatchStream, Store, load_store, sequential_batches
+from qdens_nb.training._card import calibrate, save_weights
+from qdens_nb.training._config import TrainConfig
+from qdens_nb.training._module import ChainModule
+
+
+class _Batches(torch.utils.data.IterableDataset):
+    def __init__(self, store: Store, batch_size: int) -> None:
+        self.store = store
+        self.batch_size = batch_size
+
+    def __iter__(self) -> Any:
+        return sequential_batches(self.store.validation, self.batch_size)
+
+
+def training_files(data: str | Path | list[str | Path]) -> list[Path]:
+    """The netCDF files of a folder of shards, of one file, or of a list of those."""
+    entries = data if isinstance(data, list) else [data]
+    files: list[Path] = []
+    for entry in map(Path, entries):
+        if not entry.exists():
+            raise FileNotFoundError(f"{entry} does not exist; make it with 'qdens generate chain'")
+        files += sorted(entry.glob("*.nc")) if entry.is_dir() else [entry]
+    return files
+
+
+def fit_member(
+    config: TrainConfig, store: Store, folder: Path, seed: int, resume: bool, progress: bool
+) -> ChainModule:
+    """Train one network of the ensemble; checkpoints and a CSV log go to `folder`."""
+    module = ChainModule(config, seed)
+    last = folder / "checkpoints" / "last.ckpt"
+    checkpoint = str(last) if resume and last.exists() else None
+    batches = BatchStream(store.train, config.batch_size, seed)
+    module.stream = batches
+    callbacks: list[L.Callback] = [
+        ModelCheckpoint(
+            folder / "checkpoints",
+            save_last=True,
+            save_top_k=0,
+        ),
+        EarlyStopping("val_density", patience=config.patience),
+    ]
+    if progress:
+        callbacks.append(TQDMProgressBar(refresh_rate=20))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*does not have many workers.*")
+        warnings.filterwarnings("ignore", ".*IterableDataset.*")
+        warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+        warnings.filterwarnings("ignore", ".*LeafSpec.*")
+        trainer = L.Trainer(
+            max_steps=config.steps * (2 if config.optimizer == "muon" else 1),
+            accelerator="auto",
+            callbacks=callbacks,
+            logger=CSVLogger(folder, name="log", version=""),
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            limit_val_batches=200,
+            val_check_interval=min(config.validate_every, config.steps),
+            log_every_n_steps=min(50, config.steps),
+            num_sanity_val_steps=0,
+        )
+        trainer.fit(
+            module,
+            torch.utils.data.DataLoader(batches, batch_size=None),
+            torch.utils.data.DataLoader(_Batches(store, config.batch_size), batch_size=None),
+            ckpt_path=checkpoint,
+        )
+    return module
+
+
+def train(
+    model: str,
+    config: str | Path | TrainConfig,
+    *,
+    data: str | Path | list[str | Path],
+    out: str | Path,
+    resume: bool = False,
+    workers: int = 1,
+    progress: bool = True,
+) -> Path:
+    """Train `model` ("chain" or "chain_cnn") and write weights with a card.
+
+    Parameters
+    ----------
+    model : str
+        Name of the task; has to be the configuration's.
+    config : path of a YAML file or TrainConfig
+    data : folder of shards, a netCDF file, or a list of those
+    out : folder
+        Receives ``weights.safetensors``, ``card.json``, and for each member of the ensemble its
+        checkpoints and CSV log. With ``resume`` an interrupted run goes on from there.
+    workers : int
+        Processes that prepare the tensors.
+
+    Returns
+    -------
+    Path
+        The folder, which `load_predictor` opens.
+
+    Raises
+    ------
+    ValueError
+        Model and configuration disagree, or nothing to train on.
+    FileNotFoundError
+        No such data.
+    """
+    settings = config if isinstance(config, TrainConfig) else TrainConfig.read(config)
+    if settings.task != model:
+        raise ValueError(f"the configuration is for {settings.task!r}, not for {model!r}")
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = training_files(data)
+    store = load_store(
+        settings.task,
+        files,
+        cache=folder / "prepared" if workers > 1 else None,
+        validation_fraction=settings.validation_fraction,
+        min_gap=settings.min_gap,
+        max_samples=settings.max_samples,
+        workers=workers,
+        seed=settings.seed,
+        progress=progress,
+    )
+    members = []
+    minutes = 0.0
+    for member in range(settings.members):
+        place = folder / f"member_{member}"
+        seed = settings.seed + member
+        module = fit_member(settings, store, place, seed, resume, progress)
+        minutes += module.minutes
+        members.append(module.averaged.module.eval())
+    calibration = calibrate(settings, members, store)
+    save_weights(
+        folder,
+        dataclasses.replace(settings),
+        members,
+        {
+            "files": len(files),
+            "samples": store.samples,
+            "sites": sorted(store.train),
+            "minutes": round(minutes, 2),
+        },
+        calibration,
+    )
+    return folder
