@@ -31,7 +31,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 lab: $(STAMP)  ## JupyterLab on the tutorials
-	$(BIN)/jupyter lab $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) tutorials/00_index.ipynb
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/tutorials/00_index.ipynb \
+	  $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
 
 test: lint  ## lint, types, tests, doctests and notebooks
 	$(PYTEST) $(PYTEST_PATHS)

@@ -18,6 +18,7 @@ _OBJECTS = {
     "load_predictor": "qdens_nb.training",
 }
 _MODULES = (
+    "analysis",
     "datasets",
     "metrics",
     "models",

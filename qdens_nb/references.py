@@ -45,7 +45,7 @@ def bethe_energy_density(V: float) -> float:
     """
     gamma = _gamma(V)
     if V == 2.0:
-        return 1.0 - 2.0 * np.log(2.0)
+        return float(1.0 - 2.0 * np.log(2.0))
 
     def integrand(y: float) -> float:
         if y == 0.0:

@@ -11,8 +11,8 @@ _NAMES = {
     "systems": "_recipes",
     "ChainRecipe": "_chain_recipe",
     "chain_shard": "_chain_recipe",
-    "open_dataset": "_files",
-    "save": "_files",
+    "open_dataset": "_netcdf",
+    "save": "_netcdf",
     "sha256": "_files",
     "checksum_state": "_files",
 }

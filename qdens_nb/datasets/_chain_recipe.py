@@ -1,4 +1,4 @@
-"""What a training shard of the chain holds: random potentials, every particle number, exact answers.
+"""Training shards of the chain: random potentials, every particle number, exact answers.
 
 As in the paper, mu of a sample is drawn uniformly from the interval in which its N is the ground
 state, so a network that sees mu - v learns an interpolation of N. White and coloured noise only.
@@ -29,6 +29,8 @@ class ChainRecipe:
     amplitude : range of the log-uniform amplitude max|v| in J
     exponent : range of the spectral exponent of the coloured noise
     flux_fraction : part of the potentials that get a uniform flux in [-pi, pi]; others have none
+    mirror_fraction : part of the random potentials made mirror symmetric about a random centre;
+        states of definite parity are rare otherwise
     mu_margin : width in J of the mu interval given to N = 0 and N = L
     potentials_per_shard : number of potentials in one file
     """
@@ -38,6 +40,7 @@ class ChainRecipe:
     amplitude: tuple[float, float] = (0.1, 3.0)
     exponent: tuple[float, float] = (0.0, 4.0)
     flux_fraction: float = 0.1
+    mirror_fraction: float = 0.0
     mu_margin: float = 1.0
     potentials_per_shard: int = 250
 
@@ -68,7 +71,13 @@ def draw_problems(
     kind = rng.choice(3, size=count, p=(0.4, 0.4, 0.2))[:, None]
     potential = np.where(kind != 1, white, 0.0) + np.where(kind != 0, coloured, 0.0)
     V = np.clip(rng.uniform(-0.05, recipe.V_max + 0.05, count), 0.0, recipe.V_max)
-    flux = np.where(rng.random(count) < recipe.flux_fraction, rng.uniform(-np.pi, np.pi, count), 0)
+    flux = np.where(rng.random(count) < recipe.flux_fraction, rng.uniform(-np.pi, np.pi, count), 0.0)
+    if recipe.mirror_fraction > 0:
+        image = (rng.integers(sites, size=(count, 1)) - np.arange(sites)) % sites
+        source = np.minimum(np.arange(sites), image)
+        mirrored = np.take_along_axis(potential, source, axis=1)
+        chosen = rng.random(count) < recipe.mirror_fraction
+        potential = np.where(chosen[:, None], mirrored, potential)
     return potential, V, flux
 
 

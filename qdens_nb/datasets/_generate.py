@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import json
+import logging
 import platform
 import time
 import warnings
@@ -15,13 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
-from qdens_nb.datasets._files import (
-    TEMPORARY,
-    checksum_state,
-    encode,
-    write_json,
-    write_with_checksum,
-)
+from qdens_nb.datasets._files import TEMPORARY, checksum_state, write_checksum, write_json
+from qdens_nb.datasets._netcdf import save
 from qdens_nb.datasets._recipes import as_json, read_recipe, shard_function
 
 if TYPE_CHECKING:
@@ -48,7 +44,7 @@ def shard_path(folder: Path, shard: int) -> Path:
 def _make_shard(system: str, recipe: Any, shard: int, seed: int, path: Path) -> int:
     """Compute and write one shard (runs in a worker); return its number of samples."""
     data = shard_function(system)(recipe, shard, seed)
-    write_with_checksum(path, encode(data))
+    write_checksum(save(data, path))
     return data.sizes["sample"]
 
 
@@ -74,6 +70,7 @@ def _client(workers: int | None, scheduler: str | None, tasks: int) -> Iterator[
             threads_per_worker=1,
             processes=True,
             dashboard_address=None,
+            silence_logs=logging.CRITICAL,
             env=_ONE_THREAD,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
@@ -99,8 +96,11 @@ def _only_writer(folder: Path) -> Iterator[None]:
         yield
 
 
-def _agree(folder: Path, identity: dict[str, Any]) -> None:
-    """Write config.json, or refuse to mix another recipe or seed into the folder."""
+def _agree(folder: Path, identity: dict[str, Any], defaults: dict[str, Any]) -> None:
+    """Write config.json, or refuse to mix another recipe or seed into the folder.
+
+    A recipe's field that came after the folder was begun counts as its default there.
+    """
     path = folder / CONFIG
     if not path.exists():
         if any(folder.glob("*.nc")):
@@ -109,7 +109,7 @@ def _agree(folder: Path, identity: dict[str, Any]) -> None:
         return
     try:
         old = json.loads(path.read_text())
-        before = {"system": old["system"], "seed": old["seed"], **old["recipe"]}
+        before = {"system": old["system"], "seed": old["seed"], **defaults, **old["recipe"]}
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"{path} is damaged ({error}); give an empty folder") from error
     now = {"system": identity["system"], "seed": identity["seed"], **identity["recipe"]}
@@ -169,8 +169,8 @@ def generate(
 
     Parameters
     ----------
-    system : {"chain"}
-        What to generate.
+    system : str
+        What to generate, one of `systems`.
     recipe : recipe, mapping, path of a YAML file, or None
         What the samples are drawn from; None takes the defaults.
     folder : path
@@ -206,7 +206,7 @@ def generate(
     folder.mkdir(parents=True, exist_ok=True)
     identity = {"system": system, "recipe": as_json(recipe), "seed": int(seed)}
     with _only_writer(folder):
-        _agree(folder, identity)
+        _agree(folder, identity, as_json(type(recipe)()))
         total = len(recipe.shards())
         missing = _missing(folder, total, progress)
         if missing:

@@ -1,4 +1,4 @@
-"""What can be generated: each system's recipe, how it is read and checked."""
+"""What can be generated: the recipe of each system, how it is read and checked."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import xarray as xr
 import yaml
 
 #: name -> (module, recipe class, shard function)
-_SYSTEMS = {"chain": ("qdens_nb.datasets._chain_recipe", "ChainRecipe", "chain_shard")}
+_SYSTEMS = {
+    "chain": ("qdens_nb.datasets._chain_recipe", "ChainRecipe", "chain_shard"),
+    "chain_wells": ("qdens_nb.datasets._well_recipe", "WellRecipe", "well_shard"),
+}
+_LEAST = {"V_max": 0, "mu_margin": 0, "margin": 0, "potentials_per_shard": 1, "count": 1}
+_PARTS = ("flux_fraction", "mirror_fraction")
 
 
 def systems() -> tuple[str, ...]:
@@ -54,8 +59,8 @@ def read_recipe(system: str, source: Any = None) -> Any:
 
     Parameters
     ----------
-    system : {"chain"}
-        What to generate.
+    system : str
+        One of `systems`.
     source : recipe, mapping or path, optional
         A mapping or a file gives only what differs from the defaults.
 
@@ -63,68 +68,71 @@ def read_recipe(system: str, source: Any = None) -> Any:
     ------
     ValueError
         Unknown system, unknown keys (the message lists the allowed ones), values out of range.
+
+    Examples
+    --------
+    >>> read_recipe("chain", {"sites": {8: 100}}).shards()
+    [(8, 100)]
     """
     kind = _lookup(system, 1)
     if isinstance(source, kind):
         recipe = source
     else:
-        given = {} if source is None else source
-        if isinstance(given, (str, Path)):
-            given = read_yaml(given)
+        given = read_yaml(source) if isinstance(source, str | Path) else source or {}
         if not isinstance(given, Mapping):
             raise ValueError(f"recipe {source!r}: give a {kind.__name__}, a mapping or a YAML file")
-        defaults = asdict(kind())
-        unknown = sorted(set(map(str, given)) - set(defaults))
+        known = [field.name for field in fields(kind)]
+        unknown = sorted(set(map(str, given)) - set(known))
         if unknown:
             raise ValueError(
                 f"unknown key {', '.join(map(repr, unknown))} in the recipe of {system!r}; "
-                f"allowed are {', '.join(field.name for field in fields(kind))}"
+                f"allowed are {', '.join(known)}"
             )
-        recipe = kind(**{key: _like(key, given[key], defaults[key]) for key in given})
-    _check(recipe)
+        hints = get_type_hints(kind)
+        recipe = kind(**{key: _convert(key, given[key], hints[key]) for key in given})
+    _check(asdict(recipe))
     return recipe
 
 
-def _like(key: str, value: Any, default: Any) -> Any:
-    """Convert `value` to the type of `default`."""
+def _convert(key: str, value: Any, hint: Any) -> Any:
+    """Convert what YAML or JSON gives to the type of the field."""
     try:
-        if isinstance(default, dict):
-            return {_whole(k): _whole(v) for k, v in value.items()}
-        if isinstance(default, tuple):
-            if len(value) != len(default) or isinstance(value, str):
-                raise TypeError
-            return tuple(float(v) for v in value)
-        return _whole(value) if isinstance(default, int) else float(value)
+        return _as(value, hint)
     except (TypeError, ValueError, AttributeError):
-        raise ValueError(f"{key}: {value!r} does not fit; an example is {default!r}") from None
+        kind = str(hint) if get_args(hint) else hint.__name__
+        raise ValueError(f"{key}: {value!r} does not fit; it takes {kind}") from None
 
 
-def _whole(value: Any) -> int:
-    if int(value) != float(value):
+def _as(value: Any, hint: Any) -> Any:
+    args = get_args(hint)
+    if get_origin(hint) is dict:
+        return {_as(k, args[0]): _as(v, args[1]) for k, v in value.items()}
+    if get_origin(hint) is tuple:
+        if isinstance(value, str) or (args[-1] is not Ellipsis and len(value) != len(args)):
+            raise ValueError
+        return tuple(_as(v, args[0]) for v in value)
+    if isinstance(value, bool) or (hint is int and int(value) != float(value)):
         raise ValueError
-    return int(value)
+    return hint(value)
 
 
-def _check(recipe: Any) -> None:
-    """Check the entries that recipes of all systems have in common, where they have them."""
-    values = asdict(recipe)
-    positive = [n for n in values["sites"].values() if n > 0]
-    if not positive or len(positive) < len(values["sites"]):
-        raise ValueError(f"sites: {values['sites']!r}; give the number of potentials of each size")
-    if min(values["sites"]) < 3:
-        raise ValueError(f"sites: {min(values['sites'])} sites are too few; give at least 3")
-    if values["potentials_per_shard"] < 1:
-        raise ValueError("potentials_per_shard: give at least 1")
-    low_high = {key: value for key, value in values.items() if isinstance(value, tuple)}
-    for key, value in low_high.items():
-        if not value[0] <= value[-1] or (key == "amplitude" and value[0] <= 0):
-            rule = "0 < lowest <= highest" if key == "amplitude" else "lowest <= highest"
-            raise ValueError(f"{key}: {list(value)}; give {rule}")
-    if not 0 <= values.get("flux_fraction", 0) <= 1:
-        raise ValueError(f"flux_fraction: {values['flux_fraction']}; give a number in [0, 1]")
-    for key in ("V_max", "mu_margin"):
-        if not 0 <= values.get(key, 0) < float("inf"):
-            raise ValueError(f"{key}: {values[key]}; give a finite number >= 0")
+def _check(values: dict[str, Any]) -> None:
+    """Check what recipes have in common, where they have it."""
+    sites = values["sites"]
+    counts = sites.values() if isinstance(sites, dict) else [1]
+    if not sites or min(sites) < 3 or min(counts) < 1:
+        raise ValueError(f"sites: {sites!r}; give sizes of at least 3, and no size without samples")
+    for key in ("amplitude", "exponent", "depth", "mu"):
+        if key in values and not -1e6 < values[key][0] <= values[key][1] < 1e6:
+            raise ValueError(f"{key}: {values[key]!r}; give finite numbers, lowest and highest")
+    if "amplitude" in values and values["amplitude"][0] <= 0:
+        raise ValueError(f"amplitude: {values['amplitude']!r}; give positive numbers")
+    for key in _PARTS:
+        if not 0 <= values.get(key, 0) <= 1:
+            raise ValueError(f"{key}: {values[key]!r}; give a number in [0, 1]")
+    for key, least in _LEAST.items():
+        if not least <= values.get(key, least) < 1e9:
+            raise ValueError(f"{key}: {values[key]!r}; give a number of at least {least}")
 
 
 def as_json(recipe: Any) -> dict[str, Any]:

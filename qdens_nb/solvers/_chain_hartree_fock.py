@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from qdens_nb.solvers._common import solve_each
-from qdens_nb.solvers._mean_field import free_start, solve_mean_field
+from qdens_nb.solvers._mean_field import fill_orbitals, free_start, solve_mean_field
 from qdens_nb.solvers._wick import slater_observables
 
 
@@ -32,28 +32,37 @@ def solve_at(
     flux: float,
     particles: int,
     periodic: bool = True,
-    starts: int = 4,
+    starts: int = 5,
     tolerance: float = 1e-9,
     max_iterations: int = 500,
     seed: int = 0,
 ) -> MeanField:
     """Lowest of several self-consistent solutions at fixed N.
 
-    The starts are free fermions, two opposite staggered ones, then random densities.
+    The starts are free fermions, the same with the highest occupied and lowest empty orbital
+    exchanged (the other parity on a mirror-symmetric ring), two opposite staggered densities, then
+    random ones.
     """
     sites = potential.size
     bonds = sites if periodic else sites - 1
     hop: Any = -np.exp(-1j * flux / sites) if flux else -1.0
     zero = np.zeros(1, dtype=np.complex128 if flux else np.float64)
     n, g = free_start(potential, hop, particles, bonds, zero)
-    stagger = 0.4 * (-1.0) ** np.arange(sites) * 4.0 * n * (1.0 - n)
+    if V == 0 or particles in (0, sites):
+        starts = 1
+    stagger = 1.6 * (-1.0) ** np.arange(sites) * n * (1.0 - n)
     rng = np.random.default_rng(seed)
-    kicks = [0.0 * n, stagger, -stagger]
-    kicks += [rng.uniform(-0.4, 0.4, sites) for _ in range(starts - 3)]
+    begins = [(n, g), (n, g), (n + stagger, g), (n - stagger, g)]
+    begins += [(n + rng.uniform(-0.4, 0.4, sites), g) for _ in range(starts - 4)]
     best: MeanField | None = None
-    for kick in kicks[: max(1, starts if V > 0 and 0 < particles < sites else 1)]:
+    for i, (first_n, first_g) in enumerate(begins[:starts]):
+        if i == 1 and best is not None:
+            exchanged = best.orbitals.copy()
+            exchanged[:, particles - 1] = best.orbitals[:, particles]
+            first_n, first_g = fill_orbitals(exchanged, particles, bonds)
         _, _, levels, orbitals, energy, residual, used = solve_mean_field(
-            potential, hop, V, particles, bonds, n + kick, g.copy(), tolerance, max_iterations
+            potential, hop, V, particles, bonds, first_n.copy(), first_g.copy(),
+            tolerance, max_iterations,
         )
         found = MeanField(float(energy), levels, orbitals, float(residual), int(used))
         if best is None or found.energy < best.energy - 1e-9:
@@ -80,7 +89,7 @@ def chain_hartree_fock(
     problem: xr.Dataset,
     N: int | None = None,
     *,
-    starts: int = 4,
+    starts: int = 5,
     tolerance: float = 1e-9,
     max_iterations: int = 500,
     seed: int = 0,
@@ -95,7 +104,7 @@ def chain_hartree_fock(
     N : int, optional
         Fix the particle number and ignore mu.
     starts : int
-        Starting densities tried for each N (free fermions, two staggered, then random).
+        Starting densities tried for each N (see `solve_at`).
     tolerance : float
         Largest change of density and bond order at self-consistency.
     max_iterations : int

@@ -27,6 +27,7 @@ class TrainConfig:
     max_samples : use only that many training samples (learning curves); None for all
     validate_every, patience : steps between validations; validations without progress to stop at
     precision : "bf16" or "fp32"
+    compile : compile the network (half the time a step, a minute or two at the start)
     members : networks in the ensemble, differing in seed
     seed : of everything
     """
@@ -50,6 +51,7 @@ class TrainConfig:
     validate_every: int = 500
     patience: int = 100
     precision: str = "fp32"
+    compile: bool = False
     members: int = 1
     seed: int = 0
     task_options: dict[str, Any] = field(default_factory=dict)

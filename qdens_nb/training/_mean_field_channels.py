@@ -1,8 +1,11 @@
 """What the correction network sees: Hartree-Fock at fixed N, as channels on the ring.
 
-Several mean fields enter side by side: the one grown from free fermions (it keeps the symmetries
-of the ring), the two grown from staggered starts (they may break them; only their symmetric
-combinations enter), and the ones with no and half the interaction, which screen less.
+Self-consistent fields differ by their start: free fermions; the same with the highest occupied and
+the lowest empty orbital exchanged (on a mirror-symmetric well the two can differ in parity, and
+either may be the lower); two opposite staggered densities, which may break a symmetry that the ring
+keeps. The lowest one that keeps the symmetry leads; the runner-up enters as a difference with its
+energy, the staggered ones only by their symmetric combinations. The fields of no and of half the
+interaction, which screen less, come with them.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from qdens_nb.solvers._mean_field import free_start, solve_mean_field
+from qdens_nb.solvers._mean_field import fill_orbitals, free_start, solve_mean_field
 
 CHANNELS = (
     "V",
@@ -28,14 +31,19 @@ CHANNELS = (
     "staggered_energy",
     "gap",
     "half_current",
+    "second_density",
+    "second_energy",
 )
 _TOLERANCE = 1e-6
 _ITERATIONS = 120
+_DISTINCT = 1e-4
+_SAME = 2e-2
+_STAGGERED_FROM = 0.5
 
 
 @numba.njit(cache=True)
 def _channels_one(potential, hop, V, particles, zero, out):
-    """Fill out (channels, L); return (energy, lowest of all starts' energy, mid-gap level)."""
+    """Fill out (channels, L) and return the energy of the leading solution."""
     sites = potential.size
     n0, g0 = free_start(potential, hop, particles, sites, zero)
     nh, gh, _, _, _, _, _ = solve_mean_field(
@@ -44,30 +52,56 @@ def _channels_one(potential, hop, V, particles, zero, out):
     n, g, levels, orbitals, energy, _, _ = solve_mean_field(
         potential, hop, V, particles, sites, nh.copy(), gh.copy(), _TOLERANCE, _ITERATIONS
     )
-    middle = 0.5 * (levels[particles - 1] + levels[particles])
-    anchor = np.argmax(n0)
-    best = energy
+    second = np.zeros(sites)
+    second_energy = 0.0
     mean = np.zeros(sites)
     difference = np.zeros(sites)
-    if V > 0.8:
+    staggered_energy = 0.0
+    if V > 0.0:
+        exchanged = orbitals.copy()
+        exchanged[:, particles - 1] = orbitals[:, particles]
+        ns, gs = fill_orbitals(exchanged, particles, sites)
+        ns, gs, ls, os, es, _, _ = solve_mean_field(
+            potential, hop, V, particles, sites, ns, gs, _TOLERANCE, _ITERATIONS
+        )
+        if es < energy - _DISTINCT:
+            n, ns = ns, n
+            g, gs = gs, g
+            levels, ls = ls, levels
+            orbitals, os = os, orbitals
+            energy, es = es, energy
+        if es > energy + _DISTINCT:
+            second[:] = ns
+            second_energy = es
+    if V > _STAGGERED_FROM:
+        anchor = np.argmax(n0)
         kick = np.zeros(sites)
         for x in range(sites):
             distance = abs(x - anchor)
             distance = min(distance, sites - distance)
-            kick[x] = 0.3 if distance % 2 == 0 else -0.3
-        kick *= n * (1.0 - n) * 4.0
-        na, _, _, _, ea, _, _ = solve_mean_field(
+            kick[x] = 1.2 if distance % 2 == 0 else -1.2
+        kick *= n * (1.0 - n)
+        na, ga, la, oa, ea, _, _ = solve_mean_field(
             potential, hop, V, particles, sites, n + kick, g.copy(), 1e-4, _ITERATIONS
         )
         nb, _, _, _, eb, _, _ = solve_mean_field(
             potential, hop, V, particles, sites, n - kick, g.copy(), 1e-4, _ITERATIONS
         )
+        gap = np.abs(na - nb).max()
+        if gap < _SAME and ea < energy - _DISTINCT:
+            second[:] = n
+            second_energy = energy
+            n, g, levels, orbitals, energy = na, ga, la, oa, ea
         weight = 1.0 / (1.0 + np.exp(min(max((ea - eb) / 0.1, -30.0), 30.0)))
-        mean[:] = weight * na + (1.0 - weight) * nb
-        difference[:] = np.abs(na - nb)
-        best = min(energy, min(ea, eb))
-    else:
-        mean[:] = n
+        lowest = min(ea, eb)
+        if gap >= _SAME and lowest < energy - _DISTINCT:
+            mean[:] = weight * na + (1.0 - weight) * nb - n
+            difference[:] = np.abs(na - nb)
+            staggered_energy = lowest - energy
+    if second_energy != 0.0:
+        second_energy = max(0.02, min(second_energy - energy, 1.0))
+        second[:] = second - n
+    middle = 0.5 * (levels[particles - 1] + levels[particles])
     for x in range(sites):
         out[0, x] = V - 1.0
         out[1, x] = min(max(potential[x] - middle + V, -6.0), 6.0)
@@ -79,18 +113,20 @@ def _channels_one(potential, hop, V, particles, zero, out):
         out[7, x] = gh[x].real
         out[8, x] = n0[x] - n[x]
         out[9, x] = g0[x].real
-        out[10, x] = mean[x] - n[x]
+        out[10, x] = mean[x]
         out[11, x] = difference[x]
-        out[12, x] = best - energy
+        out[12, x] = staggered_energy
         out[13, x] = min(levels[particles] - levels[particles - 1], 4.0)
         out[14, x] = g[x].imag
-    return energy, best, middle
+        out[15, x] = second[x]
+        out[16, x] = second_energy
+    return energy
 
 
 @numba.njit(cache=True)
 def _many(potential, V, hop, particles, zero, channels, energies):
     for i in range(potential.shape[0]):
-        energies[i], _, _ = _channels_one(
+        energies[i] = _channels_one(
             potential[i], hop[i], V[i], particles[i], zero, channels[i]
         )
 

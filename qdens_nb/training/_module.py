@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -38,6 +39,8 @@ class ChainModule(L.LightningModule):
         )
         self.augmentation_seed = seed
         self.automatic_optimization = False
+        compiled = torch.compile(self.network, dynamic=True) if config.compile else self.network
+        self._fast: Callable[..., Any] = compiled.__call__
         self.stream: BatchStream | None = None
         self.steps_done = 0
         self.minutes_before = 0.0
@@ -94,7 +97,7 @@ class ChainModule(L.LightningModule):
         inputs, target = self.task.inputs(batch, generator)
         half = self.config.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            predicted = self.network(inputs)
+            predicted = self._fast(inputs)
         parts = self.task.loss(predicted, target)
         optimisers = self.optimizers()
         optimisers = optimisers if isinstance(optimisers, list) else [optimisers]

@@ -41,7 +41,7 @@ class Task(Protocol):
 
 
 def _tensor(values: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+    return torch.from_numpy(np.array(values, dtype=np.float32))
 
 
 def _coin(generator: torch.Generator) -> bool:
@@ -125,7 +125,8 @@ def direct_channels(centred: torch.Tensor, V: torch.Tensor, flux: torch.Tensor) 
     return torch.cat([centred[:, None], constant], 1)
 
 
-_SIGNED = {"potential_from_mid_gap", "density", "half_density", "free_density", "staggered_mean"}
+_SIGNED = {"potential_from_mid_gap", "density", "half_density", "free_density", "staggered_mean",
+           "second_density"}
 _BONDS = {"coherence", "half_coherence", "free_coherence"}
 
 

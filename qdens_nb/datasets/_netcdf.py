@@ -1,0 +1,163 @@
+"""One Dataset in one netCDF file: save, open, and what a valid one looks like."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from qdens_nb.datasets._files import checksum_state, replacing, sidecar
+from qdens_nb.systems import CONVENTION
+
+#: system -> dims of its potential; a leading "sample" may be added
+SYSTEM_DIMS: dict[str, tuple[str, ...]] = {
+    "fermion_chain": ("x",),
+    "bose_hubbard": ("x", "y"),
+    "quantum_dot": ("x", "y"),
+}
+_STEPS = 2**16 - 2
+_HOW = "; make one with qdens_nb.datasets.from_arrays or qdens generate"
+
+
+def save(dataset: xr.Dataset, path: str | Path, *, packed: bool = False) -> Path:
+    """Write a Dataset as compressed netCDF, atomically; the round trip loses nothing.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        A problem, with or without observables.
+    path : path
+        Ends in ``.nc``; its folder is made if needed.
+    packed : bool
+        Store observables that depend on a site as 16-bit integers between their extremes. The
+        largest error, (max - min) / 131068 plus the rounding of single precision, is stored as
+        the attribute ``packing_error`` of each. The potential, and what is one number for each
+        sample, are stored in single precision.
+
+    Returns
+    -------
+    Path
+        Where it was written.
+
+    Raises
+    ------
+    ValueError
+        Not a Dataset of this package, an attribute that netCDF cannot hold, another ending, or
+        values to be packed that are not finite.
+    OSError
+        Full disk; nothing partial is left.
+
+    Examples
+    --------
+    >>> import tempfile, numpy as np, qdens_nb as qd
+    >>> problem = qd.fermion_chain(np.zeros(8), V=1.0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = qd.datasets.save(problem, f"{folder}/flat.nc")
+    ...     qd.datasets.open_dataset(path).identical(problem)
+    True
+    """
+    path = Path(path)
+    if path.suffix != ".nc":
+        raise ValueError(f"{str(path)!r}: give a file name that ends in .nc")
+    check_schema(dataset, path)
+    data, encoding = _pack(dataset.drop_encoding()) if packed else (dataset.drop_encoding(), {})
+    for name, array in data.variables.items():
+        options = encoding.setdefault(name, {})
+        if array.dtype.kind == "f":
+            options.setdefault("_FillValue", None)
+        if array.ndim and array.dtype.kind in "fiu":
+            options |= {"zlib": True, "complevel": 4, "shuffle": True}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, data.nbytes + 2**20) as part:
+        try:
+            data.to_netcdf(part, engine="netcdf4", format="NETCDF4", encoding=encoding)
+        except TypeError as error:
+            raise ValueError(f"this Dataset does not fit into a netCDF file: {error}") from error
+    return path
+
+
+def _pack(data: xr.Dataset) -> tuple[xr.Dataset, dict[Any, dict[str, Any]]]:
+    """Single precision for what is not packed, and the encodings and attributes of what is."""
+    data, encoding = data.copy(), {}
+    for name, array in data.data_vars.items():
+        if array.dtype.kind != "f":
+            continue
+        if name == "potential" or not set(array.dims) - {"sample"}:
+            data[name] = array.astype(np.float32)
+            continue
+        low, high = float(array.min()), float(array.max())
+        if not np.isfinite([low, high]).all() or array.isnull().any():
+            raise ValueError(f"{name!r} holds NaN or infinite values; save with packed=False")
+        scale = np.float32((high - low) / _STEPS or 1.0)
+        rounding = 4 * np.finfo(np.float32).eps * max(abs(low), abs(high))
+        data[name] = array.assign_attrs(packing_error=0.5 * float(scale) + rounding)
+        encoding[name] = {
+            "dtype": "int16",
+            "scale_factor": scale,
+            "add_offset": np.float32((high + low) / 2),
+            "_FillValue": np.int16(-(2**15)),
+        }
+    return data, encoding
+
+
+def open_dataset(path: str | Path) -> xr.Dataset:
+    """Load one netCDF file written by `save` or `generate` into memory.
+
+    Parameters
+    ----------
+    path : path
+        A file; if ``PATH.sha256`` lies beside it, it is compared with that checksum.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    ValueError
+        The file is damaged (it cannot be read, or differs from its checksum), or is not a
+        Dataset of this package.
+    """
+    return load(Path(path), verify=True)
+
+
+def load(path: Path, verify: bool, variables: list[str] | None = None) -> xr.Dataset:
+    """`open_dataset` with a choice of variables, and of whether the checksum is compared."""
+    if not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
+    if verify and checksum_state(path) == "damaged":
+        raise ValueError(f"{path} is damaged: it differs from its checksum in {sidecar(path).name}")
+    try:
+        with xr.open_dataset(path, engine="netcdf4", cache=False) as file:
+            check_schema(file, path)
+            data = file.load() if variables is None else _choose(file, variables, path).load()
+    except (OSError, RuntimeError, AttributeError) as error:
+        raise ValueError(f"{path} is not a netCDF file, or is damaged: {error}") from error
+    return data.drop_encoding()
+
+
+def _choose(data: xr.Dataset, variables: list[str], path: Path) -> xr.Dataset:
+    absent = [name for name in variables if name not in data]
+    if absent:
+        raise ValueError(f"{path} holds no {', '.join(absent)}; it holds {', '.join(data)}")
+    return data[list(dict.fromkeys(["potential", *variables]))]
+
+
+def check_schema(data: Any, path: Path) -> None:
+    """Raise ``ValueError`` unless `data` is a Dataset made by this package."""
+    if not isinstance(data, xr.Dataset):
+        raise ValueError(f"{path}: expected an xarray Dataset, got {type(data).__name__}{_HOW}")
+    convention, system = data.attrs.get("convention"), data.attrs.get("system")
+    if convention != CONVENTION or system not in SYSTEM_DIMS:
+        raise ValueError(
+            f"{path} is not a Dataset of qdens_nb: its convention is {convention!r} (needed: "
+            f"{CONVENTION!r}) and its system {system!r} (known: {', '.join(SYSTEM_DIMS)}){_HOW}"
+        )
+    dims = SYSTEM_DIMS[system]
+    found = data["potential"].dims if "potential" in data else "none"
+    if found not in (dims, ("sample", *dims)):
+        raise ValueError(
+            f"{path}: the potential of {system} has dims {dims} or {('sample', *dims)}, found "
+            f"{found}{_HOW}"
+        )

@@ -1,0 +1,273 @@
+"""One look for all figures: the plotly template ``"qdens"`` and a few figures of labelled data.
+
+Lines use the colour-blind safe palette of Okabe and Ito and differ in dash and marker too; maps
+use cividis. Importing this module registers the template; `qdens_nb.plotting.figure` uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+import plotly.io as pio
+import xarray as xr
+from plotly.subplots import make_subplots
+
+__all__ = [
+    "OKABE_ITO",
+    "STYLES",
+    "Style",
+    "calibration_plot",
+    "curves",
+    "error_band",
+    "figure",
+    "line",
+    "maps",
+    "parity_plot",
+    "style_of",
+]
+
+#: Okabe, Ito: Color Universal Design (2008)
+OKABE_ITO = {
+    "black": "#000000",
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "green": "#009E73",
+    "orange": "#E69F00",
+    "sky": "#56B4E9",
+    "purple": "#CC79A7",
+    "yellow": "#F0E442",
+}
+
+
+class Style(NamedTuple):
+    """How a solver is drawn and what it is called."""
+
+    label: str
+    color: str
+    dash: str
+    symbol: str
+
+
+#: What each solver looks like on every page
+STYLES: dict[str, Style] = {
+    "exact": Style("exact", OKABE_ITO["black"], "solid", "circle-open"),
+    "chain_ed": Style("exact diagonalisation", OKABE_ITO["black"], "solid", "circle-open"),
+    "chain_dmrg": Style("DMRG", OKABE_ITO["black"], "solid", "circle-open"),
+    "chain": Style("learnt correction", OKABE_ITO["blue"], "solid", "diamond"),
+    "chain_cnn": Style("paper's network", OKABE_ITO["vermillion"], "dash", "square"),
+    "hartree_fock": Style("Hartree-Fock", OKABE_ITO["green"], "dot", "triangle-up"),
+    "chain_live": Style("learnt correction, live", OKABE_ITO["sky"], "dashdot", "cross"),
+    "chain_cnn_live": Style("paper's network, live", OKABE_ITO["orange"], "longdash", "x"),
+}
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
+
+
+def _template() -> go.layout.Template:
+    axis = {
+        "showgrid": True,
+        "gridcolor": "#E8E8E8",
+        "linecolor": "#444444",
+        "showline": True,
+        "ticks": "outside",
+        "zeroline": False,
+        "title": {"standoff": 8},
+        "automargin": True,
+    }
+    return go.layout.Template(
+        layout={
+            "colorway": list(OKABE_ITO.values()),
+            "colorscale": {"sequential": "Cividis", "diverging": "PuOr"},
+            "font": {"family": "Helvetica, Arial, sans-serif", "size": 14, "color": "#222222"},
+            "paper_bgcolor": "white",
+            "plot_bgcolor": "white",
+            "xaxis": axis,
+            "yaxis": axis,
+            "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
+            "margin": {"l": 60, "r": 20, "t": 60, "b": 50},
+            "hovermode": "closest",
+            "coloraxis": {"colorscale": "Cividis"},
+        },
+        data={"heatmap": [{"colorscale": "Cividis"}]},
+    )
+
+
+pio.templates["qdens"] = _template()
+
+
+def style_of(solver: str, index: int = 0) -> Style:
+    """Style of a solver; names that are not in `STYLES` get one by `index`."""
+    if solver in STYLES:
+        return STYLES[solver]
+    color = list(OKABE_ITO.values())[1 + index % (len(OKABE_ITO) - 1)]
+    return Style(solver, color, _DASHES[index % len(_DASHES)], _SYMBOLS[index % len(_SYMBOLS)])
+
+
+def axis_title(array: xr.DataArray) -> str:
+    """Long name and unit of a labelled array."""
+    name = str(array.attrs.get("long_name", array.name))
+    units = str(array.attrs.get("units", "1"))
+    name = name.replace("<", "⟨").replace(">", "⟩")
+    return name if units in ("1", "") else f"{name} ({units})"
+
+
+def figure(
+    x: str = "", y: str = "", title: str = "", height: int = 380, **layout: Any
+) -> go.Figure:
+    """Empty figure with axis titles in the style of this package."""
+    made = go.Figure()
+    made.update_layout(template="qdens", height=height, **layout)
+    made.update_layout(xaxis_title=x, yaxis_title=y, title=title)
+    if title:
+        made.update_layout(margin_t=90, title={"y": 0.97, "yanchor": "top", "x": 0})
+    return made
+
+
+def line(x: Any, y: Any, style: Style, **options: Any) -> go.Scatter:
+    """One curve, told apart by colour, dash and marker."""
+    settings: dict[str, Any] = {
+        "mode": "lines+markers",
+        "name": style.label,
+        "line": {"color": style.color, "dash": style.dash, "width": 2},
+        "marker": {"symbol": style.symbol, "size": 6, "color": style.color},
+    }
+    return go.Scatter(x=np.asarray(x), y=np.asarray(y), **(settings | options))
+
+
+def error_band(x: Any, y: Any, stderr: Any, style: Style, **options: Any) -> go.Scatter:
+    """Shaded region from ``y - stderr`` to ``y + stderr``."""
+    at, middle, half = (np.asarray(a, dtype=float) for a in (x, y, stderr))
+    red, green, blue = (int(style.color[i : i + 2], 16) for i in (1, 3, 5))
+    settings: dict[str, Any] = {
+        "x": np.concatenate([at, at[::-1]]),
+        "y": np.concatenate([middle + half, (middle - half)[::-1]]),
+        "fill": "toself",
+        "fillcolor": f"rgba({red},{green},{blue},0.18)",
+        "line": {"width": 0},
+        "mode": "lines",
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "name": f"{style.label} ± its standard error",
+    }
+    return go.Scatter(**(settings | options))
+
+
+def curves(
+    data: xr.Dataset,
+    observable: str = "density",
+    title: str = "",
+    height: int = 380,
+) -> go.Figure:
+    """Curves along x of a Dataset with a dim ``solver``, with bands where there is a ``_stderr``.
+
+    Raises
+    ------
+    ValueError
+        The observable is missing or has other dims than ("solver", "x").
+    """
+    if observable not in data or set(data[observable].dims) != {"solver", "x"}:
+        found = data[observable].dims if observable in data else "missing"
+        raise ValueError(
+            f"{observable!r} is {found}; give a Dataset whose {observable!r} has dims "
+            "('solver', 'x'), such as analysis.compare makes; take one sample with isel"
+        )
+    unit = data["x"].attrs.get("units", "site")
+    made = figure(f"x ({unit})", axis_title(data[observable]), title, height)
+    stderr = data.get(f"{observable}_stderr")
+    for index, solver in enumerate(data["solver"].values):
+        style, values = style_of(str(solver), index), data[observable].sel(solver=solver)
+        if bool(values.isnull().all()):
+            continue
+        if stderr is not None and bool(stderr.sel(solver=solver).notnull().all()):
+            made.add_trace(error_band(data["x"], values, stderr.sel(solver=solver), style))
+        made.add_trace(line(data["x"], values, style))
+    return made
+
+
+def maps(
+    data: xr.DataArray,
+    y: str,
+    labels: Mapping[str, str] | None = None,
+    title: str = "",
+    height: int = 380,
+    zrange: tuple[float, float] | None = None,
+) -> go.Figure:
+    """Heat maps side by side, one for each ``solver``, of an array (solver, `y`, x).
+
+    Raises
+    ------
+    ValueError
+        Other dims.
+    """
+    if set(data.dims) != {"solver", y, "x"}:
+        raise ValueError(f"the array has dims {data.dims}; expected ('solver', {y!r}, 'x')")
+    solvers = [str(m) for m in data["solver"].values]
+    names = [(labels or {}).get(m, style_of(m, i).label) for i, m in enumerate(solvers)]
+    made = make_subplots(
+        1, len(solvers), shared_yaxes=True, subplot_titles=names, horizontal_spacing=0.03
+    )
+    for column, solver in enumerate(solvers, 1):
+        values = data.sel(solver=solver).transpose(y, "x")
+        heat = go.Heatmap(x=data["x"], y=data[y], z=values, coloraxis="coloraxis")
+        made.add_trace(heat, row=1, col=column)
+    low, high = zrange or (float(data.min()), float(data.max()))
+    made.update_layout(
+        template="qdens",
+        height=height,
+        title=title,
+        margin_t=90 if title else 50,
+        coloraxis={"cmin": low, "cmax": high, "colorbar": {"title": str(data.name), "len": 0.9}},
+    )
+    made.update_xaxes(title_text=f"x ({data['x'].attrs.get('units', 'site')})", showgrid=False)
+    made.update_yaxes(showgrid=False)
+    made.update_yaxes(title_text=axis_title(data[y]), row=1, col=1)
+    return made
+
+
+def parity_plot(
+    exact: Any, predicted: Mapping[str, Any], quantity: str = "density", height: int = 420
+) -> go.Figure:
+    """Predicted against exact values, with the diagonal."""
+    made = figure(f"exact {quantity}", f"predicted {quantity}", height=height)
+    truth = np.asarray(exact, dtype=float).ravel()
+    ends = [float(np.nanmin(truth)), float(np.nanmax(truth))]
+    for index, (solver, values) in enumerate(predicted.items()):
+        style = style_of(solver, index)
+        marker = {"symbol": style.symbol, "size": 5, "color": style.color, "opacity": 0.6}
+        made.add_trace(
+            line(
+                truth, np.asarray(values, dtype=float).ravel(), style, mode="markers", marker=marker
+            )
+        )
+    diagonal = {"color": "#888888", "width": 1}
+    made.add_trace(go.Scatter(x=ends, y=ends, mode="lines", line=diagonal, name="equal"))
+    return made
+
+
+def calibration_plot(
+    tables: Mapping[str, xr.Dataset], quantity: str = "density", height: int = 420
+) -> go.Figure:
+    """Observed against predicted error of `analysis.calibration`, one curve for each solver."""
+    made = figure(
+        f"standard error of the {quantity} that the network states",
+        "root mean square error found",
+        height=height,
+    )
+    ends: Sequence[float] = (np.inf, 0.0)
+    for index, (solver, table) in enumerate(tables.items()):
+        made.add_trace(line(table["predicted"], table["observed"], style_of(solver, index)))
+        both = np.concatenate([table["predicted"].values, table["observed"].values])
+        positive = both[both > 0]
+        if positive.size:
+            ends = (min(ends[0], positive.min()), max(ends[1], positive.max()))
+    if np.isfinite(ends[0]):
+        diagonal = {"color": "#888888", "width": 1}
+        made.add_trace(
+            go.Scatter(x=list(ends), y=list(ends), mode="lines", line=diagonal, name="calibrated")
+        )
+    made.update_xaxes(type="log", exponentformat="power", dtick=1)
+    made.update_yaxes(type="log", exponentformat="power", dtick=1)
+    return made

@@ -1,0 +1,20 @@
+"""Apps for notebooks: each a pure ``compute(...) -> Dataset``, then figure, controls, update."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_APPS = {"FriedelApp": "qdens_nb.widgets._friedel"}
+
+__all__ = [*_APPS]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _APPS:
+        return getattr(importlib.import_module(_APPS[name]), name)
+    raise AttributeError(f"module 'qdens_nb.widgets' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

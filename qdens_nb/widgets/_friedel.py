@@ -1,0 +1,366 @@
+"""Friedel oscillations in a well on a ring: both networks, Hartree-Fock and the exact curve."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import plotly.graph_objects as go
+import xarray as xr
+from plotly.subplots import make_subplots
+
+import qdens_nb
+from qdens_nb import analysis, potentials
+from qdens_nb.plotting import error_band, line, style_of
+from qdens_nb.systems import fermion_chain
+from qdens_nb.widgets._background import Background, Report, Stopped
+
+Solver = Callable[[xr.Dataset], xr.Dataset]
+
+ED_SITES = 16
+DOUBT = 0.03
+_CONTROLS: dict[str, dict[str, Any]] = {
+    "V": {"value": 1.0, "min": 0.0, "max": 2.0, "step": 0.05, "description": "interaction V (J)"},
+    "mu": {
+        "value": 0.0,
+        "min": -2.0,
+        "max": 3.0,
+        "step": 0.05,
+        "description": "chemical pot. μ (J)",
+    },
+    "depth": {"value": 2.0, "min": 0.0, "max": 3.0, "step": 0.05, "description": "well depth (J)"},
+    "width": {"value": 10, "min": 2, "max": 14, "description": "well width (sites)"},
+    "sites": {"value": 16, "min": 12, "max": 40, "description": "ring size L (sites)"},
+}
+_NOTE = {
+    "ed": "exact diagonalisation, at once",
+    "dmrg": "DMRG, some seconds to a minute",
+}
+
+
+def default_solvers() -> dict[str, Solver]:
+    """Both shipped networks and Hartree-Fock, as solvers."""
+    return {
+        "chain_cnn": qdens_nb.load_predictor("chain_cnn"),
+        "chain": qdens_nb.load_predictor("chain"),
+        "hartree_fock": partial(qdens_nb.solvers.chain_hartree_fock, starts=3, tolerance=1e-6),
+    }
+
+
+def well_problem(V: float, mu: float, depth: float, width: int, sites: int) -> xr.Dataset:
+    """The problem that the sliders describe."""
+    return fermion_chain(potentials.step_well(sites, depth, width), V=V, mu=mu)
+
+
+def compute(
+    V: float, mu: float, depth: float, width: int, sites: int, solvers: Mapping[str, Solver]
+) -> xr.Dataset:
+    """Answers of all `solvers` to one well, along a dim ``solver``."""
+    import torch
+
+    # Grad mode belongs to a thread, and a slider's callback may run in any thread.
+    with torch.no_grad():
+        return analysis.compare(well_problem(V, mu, depth, width, sites), solvers)
+
+
+def solve_exact(problem: xr.Dataset, report: Report | None = None) -> xr.Dataset:
+    """Exact diagonalisation of up to 16 sites, DMRG above; `report` gets a line a sweep."""
+    if problem.sizes["x"] <= ED_SITES:
+        return qdens_nb.solvers.chain_ed(problem)
+    return qdens_nb.solvers.chain_dmrg(
+        problem, bond_dimension=200, energy_tolerance=1e-7, on_sweep=report
+    )
+
+
+def find_in_grid(grid: xr.Dataset | None, **point: float) -> xr.Dataset | None:
+    """The precomputed answer at V, mu, depth, width, sites; None if it is not there."""
+    if grid is None or grid.sizes["x"] != point.pop("sites"):
+        return None
+    for name, value in point.items():
+        known = np.atleast_1d(grid[name].values)
+        nearest = int(np.abs(known - value).argmin())
+        if abs(known[nearest] - value) > 1e-6:
+            return None
+        if name in grid.dims:
+            grid = grid.isel({name: nearest})
+    return grid
+
+
+def _listing(sites: np.ndarray) -> str:
+    """Site numbers with runs joined: 1-3, 7."""
+    runs = np.split(sites, np.flatnonzero(np.diff(sites) > 1) + 1)
+    return ", ".join(f"{r[0]}-{r[-1]}" if len(r) > 1 else f"{r[0]}" for r in runs)
+
+
+def _number(value: float) -> str:
+    if abs(value - round(value)) < 0.005:
+        return f"{value:.0f}"
+    doubt = abs(value - round(value)) > 0.15
+    return f"{value:.2f}" + (" (not whole: near a step)" if doubt else "")
+
+
+def summary(data: xr.Dataset) -> str:
+    """What the curves show, in words."""
+    density = _curves(data, "density")
+    label = {name: style_of(name).label for name in density}
+    numbers = ", ".join(f"{label[name]} {_number(n.sum())}" for name, n in density.items())
+    text = [f"<b>Particles:</b> {numbers}."]
+    reference, what = "exact", "error against the exact density"
+    if reference not in density:
+        reference, what = "hartree_fock", "difference from Hartree-Fock (no exact curve yet)"
+    if reference in density:
+        errors = {
+            name: np.abs(n - density[reference]) for name, n in density.items() if name != reference
+        }
+        largest = ", ".join(
+            f"{label[name]} {error.max():.3f} at site {error.argmax()}"
+            for name, error in errors.items()
+        )
+        text.append(f"<b>Largest {what}:</b> {largest}.")
+    for name, stderr in _curves(data, "density_stderr").items():
+        doubted = np.flatnonzero(stderr > DOUBT)
+        where = f"at sites {_listing(doubted)}" if doubted.size else "nowhere"
+        text.append(f"<b>{label[name].capitalize()}</b> expects an error above {DOUBT:g} {where}.")
+    return " ".join(text)
+
+
+def _curves(data: xr.Dataset, name: str) -> dict[str, np.ndarray]:
+    """Values of an observable by solver; solvers that do not give it are left out."""
+    if name not in data:
+        return {}
+    rows = zip(data["solver"].values, data[name].transpose("solver", "x").values, strict=True)
+    return {str(solver): row for solver, row in rows if np.isfinite(row).all()}
+
+
+class FriedelApp:
+    """Sliders for a well on a ring of interacting fermions, and what each solver says.
+
+    Parameters
+    ----------
+    solvers : mapping of names to solvers, optional
+        By default both shipped networks and Hartree-Fock.
+    grid : Dataset, optional
+        Exact answers along some of the dims V, mu, depth, width (the others as scalar
+        coordinates); shown without computing where the sliders are on it.
+    **start : float
+        Values of the sliders V, mu, depth, width, sites to begin with.
+
+    Attributes
+    ----------
+    data : Dataset
+        What is shown, along a dim ``solver``; it holds ``"exact"`` if the exact curve is there.
+    sliders : dict of ipywidgets
+        V, mu, depth, width, sites.
+    """
+
+    def __init__(
+        self,
+        solvers: Mapping[str, Solver] | None = None,
+        grid: xr.Dataset | None = None,
+        **start: float,
+    ) -> None:
+        unknown = sorted(set(start) - set(_CONTROLS))
+        if unknown:
+            raise TypeError(f"unknown slider {', '.join(unknown)}; there is {', '.join(_CONTROLS)}")
+        self.solvers = dict(default_solvers() if solvers is None else solvers)
+        self.grid = grid
+        self._lock = threading.RLock()
+        self._job = Background()
+        self._quiet = False
+        self.sliders = self._make_sliders(start)
+        self.exact_button = ipywidgets.Button(
+            description="Compute exact",
+            button_style="primary",
+            tooltip="exact density at this point",
+        )
+        self.stop_button = ipywidgets.Button(
+            description="Stop", disabled=True, tooltip="stop the exact computation"
+        )
+        self.status = ipywidgets.Label()
+        self.text = ipywidgets.HTML()
+        self.figure = self._make_figure()
+        self._solve()
+        for slider in self.sliders.values():
+            slider.observe(self._on_slider, names="value")
+        self.exact_button.on_click(lambda _: self.compute_exact())
+        self.stop_button.on_click(lambda _: self.stop())
+        self.widget = self._assemble()
+
+    def _make_sliders(self, start: Mapping[str, float]) -> dict[str, Any]:
+        common = {
+            "style": {"description_width": "132px"},
+            "layout": ipywidgets.Layout(width="385px"),
+        }
+        made: dict[str, Any] = {}
+        for name, options in _CONTROLS.items():
+            kind = ipywidgets.FloatSlider if "step" in options else ipywidgets.IntSlider
+            made[name] = kind(**options, **common)
+        for name in ("sites", *start):
+            made[name].value = start.get(name, made[name].value)
+            made["width"].max = made["sites"].value - 2
+        return made
+
+    def _make_figure(self) -> go.FigureWidget:
+        panels = make_subplots(
+            2, 1, shared_xaxes=True, row_heights=[0.74, 0.26], vertical_spacing=0.04
+        )
+        figure = go.FigureWidget(panels)
+        figure.update_layout(template="qdens", height=470, margin={"l": 65, "r": 15, "t": 45})
+        figure.update_xaxes(title_text="x (site)", row=2, col=1)
+        figure.update_yaxes(title_text="density ⟨n<sub>x</sub>⟩", range=[-0.04, 1.04], row=1, col=1)
+        figure.update_yaxes(title_text="v, μ (J)", range=[-3.4, 3.4], row=2, col=1)
+        self._bands, self._lines = {}, {}
+        for index, name in enumerate((*self.solvers, "exact")):
+            style = style_of(name, index)
+            figure.add_trace(error_band([], [], [], style), row=1, col=1)
+            self._bands[name] = figure.data[-1]
+            figure.add_trace(line([], [], style), row=1, col=1)
+            self._lines[name] = figure.data[-1]
+        grey = {"color": "#666666", "width": 2, "shape": "hvh"}
+        figure.add_scatter(mode="lines", line=grey, name="potential v", row=2, col=1)
+        self._potential = figure.data[-1]
+        dashed = {"color": "#CC79A7", "width": 2, "dash": "dash"}
+        figure.add_scatter(mode="lines", line=dashed, name="μ", row=2, col=1)
+        self._mu = figure.data[-1]
+        return figure
+
+    def _assemble(self) -> ipywidgets.VBox:
+        wrap = ipywidgets.Layout(flex_flow="row wrap", max_width="800px")
+        buttons = ipywidgets.HBox([self.exact_button, self.stop_button, self.status])
+        return ipywidgets.VBox(
+            [
+                ipywidgets.Box(list(self.sliders.values()), layout=wrap),
+                buttons,
+                self.figure,
+                self.text,
+            ],
+            layout=ipywidgets.Layout(max_width="820px"),
+        )
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The sliders' values."""
+        return {name: slider.value for name, slider in self.sliders.items()}
+
+    def set(self, **values: float) -> None:
+        """Move several sliders at once."""
+        with self._lock:
+            self._quiet = True
+            try:
+                for name in sorted(values, key=lambda n: n != "sites"):
+                    if name == "sites":
+                        self.sliders["width"].max = int(values[name]) - 2
+                    self.sliders[name].value = values[name]
+            finally:
+                self._quiet = False
+            self._solve()
+
+    def _on_slider(self, change: Any) -> None:
+        with self._lock:
+            if self._quiet:
+                return
+            if change["owner"] is self.sliders["sites"]:
+                self._quiet = True
+                try:
+                    self.sliders["width"].max = change["new"] - 2
+                finally:
+                    self._quiet = False
+            self._solve()
+
+    def _solve(self) -> None:
+        """Answer the sliders; an exact curve of another point is dropped."""
+        with self._lock:
+            self._job.stop()
+            self.data = compute(**self.values, solvers=self.solvers)
+            self._idle("Exact: " + _NOTE["ed" if self.values["sites"] <= ED_SITES else "dmrg"])
+            known = find_in_grid(self.grid, **self.values)
+            if known is None:
+                self._show()
+            else:
+                self._add_exact(known, "Exact: precomputed by DMRG")
+
+    def compute_exact(self) -> None:
+        """Add the exact curve: at once for small rings, in the background for large ones."""
+        with self._lock:
+            problem = well_problem(**self.values)
+            if self.values["sites"] <= ED_SITES:
+                self._finish(*_attempt(solve_exact, problem), problem)
+                return
+            self.exact_button.disabled, self.stop_button.disabled = True, False
+            self.status.value = "DMRG: starting"
+            self._job.start(
+                partial(solve_exact, problem),
+                self._report,
+                lambda result, error: self._finish(result, error, problem),
+            )
+
+    def _report(self, text: str) -> None:
+        self.status.value = f"DMRG: {text}"
+
+    def stop(self) -> None:
+        """Stop a running exact computation."""
+        self._job.stop()
+        self.status.value = "DMRG: stopping after this sweep"
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait for the exact computation in the background (for scripts and tests)."""
+        self._job.wait(timeout)
+
+    def _finish(
+        self, result: xr.Dataset | None, error: BaseException | None, problem: xr.Dataset
+    ) -> None:
+        with self._lock:
+            if not problem.identical(well_problem(**self.values)):
+                return
+            if result is not None:
+                self._add_exact(result, f"Exact: {result.attrs['engine']}")
+            elif isinstance(error, Stopped):
+                self._idle("Stopped; no exact curve")
+            else:
+                self._idle(f"No exact curve: {error}")
+
+    def _idle(self, status: str) -> None:
+        self.exact_button.disabled, self.stop_button.disabled = False, True
+        self.status.value = status
+
+    def _add_exact(self, result: xr.Dataset, status: str) -> None:
+        problem = well_problem(**self.values)
+        answers = {str(m): self.data.sel(solver=m) for m in self.data["solver"].values}
+        answers["exact"] = result.drop_vars(set(result.variables) & set(problem.variables))
+        self.data = analysis.side_by_side(problem, answers)
+        self._idle(status)
+        self._show()
+
+    def _show(self) -> None:
+        data, x = self.data, self.data["x"].values
+        density, stderr = _curves(data, "density"), _curves(data, "density_stderr")
+        with self.figure.batch_update():
+            for name, trace in self._lines.items():
+                shown = name in density
+                trace.x, trace.y = (x, density[name]) if shown else ([], [])
+                trace.showlegend = shown
+                band = self._bands[name]
+                if name in stderr:
+                    shape = error_band(x, density[name], stderr[name], style_of(name))
+                    band.x, band.y = shape.x, shape.y
+                else:
+                    band.x, band.y = [], []
+            self._potential.x, self._potential.y = x, data["potential"].values
+            self._mu.x, self._mu.y = [x[0], x[-1]], [float(data["mu"])] * 2
+        self.text.value = f'<p role="status" aria-live="polite">{summary(data)}</p>'
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return self.widget._repr_mimebundle_(**kwargs)
+
+
+def _attempt(
+    function: Callable[[xr.Dataset], xr.Dataset], problem: xr.Dataset
+) -> tuple[xr.Dataset | None, BaseException | None]:
+    try:
+        return function(problem), None
+    except (RuntimeError, ValueError) as error:
+        return None, error
