@@ -6,15 +6,26 @@ import importlib
 from typing import Any
 
 _NAMES = {
-    "generate": "_generate",
-    "read_recipe": "_recipes",
-    "systems": "_recipes",
+    "Batches": "_torch",
     "ChainRecipe": "_chain_recipe",
+    "WellRecipe": "_well_recipe",
     "chain_shard": "_chain_recipe",
+    "checksum_state": "_files",
+    "describe": "_describe",
+    "from_arrays": "_measured",
+    "generate": "_generate",
     "open_dataset": "_netcdf",
+    "open_shards": "_shards",
+    "read_recipe": "_recipes",
+    "register": "_registry",
+    "registry": "_registry",
     "save": "_netcdf",
     "sha256": "_files",
-    "checksum_state": "_files",
+    "shard_files": "_shards",
+    "shipped": "_registry",
+    "split": "_shards",
+    "systems": "_recipes",
+    "well_shard": "_well_recipe",
 }
 
 __all__ = [*_NAMES]

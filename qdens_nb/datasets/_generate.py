@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 CONFIG = "config.json"
-_ONE_THREAD = {
-    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-}
+_ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 _SOFTWARE = ("qdens_nb", "numpy", "scipy", "numba", "quspin", "xarray", "netCDF4")
 
 
@@ -224,9 +222,7 @@ def generate(
     return folder
 
 
-def _run(
-    client: Client, bar: tqdm, missing: list[int], job: tuple[str, Any, int, Path]
-) -> None:
+def _run(client: Client, bar: tqdm, missing: list[int], job: tuple[str, Any, int, Path]) -> None:
     """Keep a few tasks a worker in flight until none is missing."""
     from distributed import as_completed
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +121,13 @@ def open_dataset(path: str | Path) -> xr.Dataset:
         The file is damaged (it cannot be read, or differs from its checksum), or is not a
         Dataset of this package.
     """
-    return load(Path(path), verify=True)
+    with opened(Path(path)) as file:
+        return file.load().drop_encoding()
 
 
-def load(path: Path, verify: bool, variables: list[str] | None = None) -> xr.Dataset:
-    """`open_dataset` with a choice of variables, and of whether the checksum is compared."""
+@contextmanager
+def opened(path: Path, verify: bool = True) -> Iterator[xr.Dataset]:
+    """Open a file lazily and check it; whatever fails in reading it is a ``ValueError``."""
     if not path.is_file():
         raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
     if verify and checksum_state(path) == "damaged":
@@ -131,17 +135,9 @@ def load(path: Path, verify: bool, variables: list[str] | None = None) -> xr.Dat
     try:
         with xr.open_dataset(path, engine="netcdf4", cache=False) as file:
             check_schema(file, path)
-            data = file.load() if variables is None else _choose(file, variables, path).load()
+            yield file
     except (OSError, RuntimeError, AttributeError) as error:
         raise ValueError(f"{path} is not a netCDF file, or is damaged: {error}") from error
-    return data.drop_encoding()
-
-
-def _choose(data: xr.Dataset, variables: list[str], path: Path) -> xr.Dataset:
-    absent = [name for name in variables if name not in data]
-    if absent:
-        raise ValueError(f"{path} holds no {', '.join(absent)}; it holds {', '.join(data)}")
-    return data[list(dict.fromkeys(["potential", *variables]))]
 
 
 def check_schema(data: Any, path: Path) -> None:

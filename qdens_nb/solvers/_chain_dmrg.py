@@ -143,10 +143,16 @@ class _Solver:
         engine = TwoSiteDMRGEngine(
             state.psi,
             self.model,
-            {"trunc_params": trunc_params, "max_trunc_err": 1.0, "max_S_err": 1e-5, **options},
+            {
+                "trunc_params": trunc_params,
+                "max_trunc_err": 1.0,
+                "max_E_err": self.energy_tolerance,
+                "max_S_err": 1e-5,
+                **options,
+            },
         )
 
-        def report(_: Any) -> None:
+        def after_sweep(_: Any) -> None:
             energy, chi = engine.sweep_stats["E"][-1], max(state.psi.chi)
             line = f"N={particles}, energy={energy:.8f} J, bond dimension {chi}"
             self.bar.set_postfix_str(line)
@@ -154,7 +160,7 @@ class _Solver:
             if self.on_sweep is not None:
                 self.on_sweep(line)
 
-        engine.checkpoint.connect(report)
+        engine.checkpoint.connect(after_sweep)
         engine.run()
         state.energy = float(self.model.H_MPO.expectation_value(state.psi).real)
         state.sweeps += engine.sweeps
@@ -211,7 +217,6 @@ class _Solver:
                 mixer_params={"amplitude": _MIXER / 10, "decay": 2.0, "disable_after": len(steps)},
                 min_sweeps=len(steps) + 1,
                 max_sweeps=self.max_sweeps - state.sweeps,
-                max_E_err=self.energy_tolerance,
             )
             state.finished = True
         return state
@@ -314,7 +319,8 @@ def chain_dmrg(
     max_sweeps : int
         Sweeps at each N.
     energy_tolerance : float
-        Largest change of the energy in the last sweep, in J.
+        Largest change of the energy in the last sweep, in J; if more is discarded than this, a
+        change as large as the discarded weight is let pass.
     numbers : iterable of int, optional
         Particle numbers to choose from, all converged. By default the numbers around the
         Hartree-Fock one are scanned with a small bond dimension, and those that decide converged;

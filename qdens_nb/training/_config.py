@@ -24,6 +24,7 @@ class TrainConfig:
     ema : decay of the averaged weights, which are the ones shipped
     validation_fraction : part of the potentials kept away from training
     min_gap : samples whose gap at fixed N is smaller (in J) are not used
+    use_every : take every k-th file of the data (mean-field channels cost more than a step)
     max_samples : use only that many training samples (learning curves); None for all
     validate_every, patience : steps between validations; validations without progress to stop at
     precision : "bf16" or "fp32"
@@ -47,6 +48,7 @@ class TrainConfig:
     ema: float = 0.995
     validation_fraction: float = 0.02
     min_gap: float = 0.02
+    use_every: int = 1
     max_samples: int | None = None
     validate_every: int = 500
     patience: int = 100
@@ -66,7 +68,7 @@ class TrainConfig:
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r}; choose one of {choices}")
-        for name in ("blocks", "width", "batch_size", "steps", "members", "validate_every"):
+        for name in ("blocks", "width", "batch_size", "steps", "members", "validate_every", "use_every"):
             if int(getattr(self, name)) < 1:
                 raise ValueError(f"{name}={getattr(self, name)!r}; give at least 1")
 

@@ -35,7 +35,7 @@ def training_files(data: str | Path | list[str | Path]) -> list[Path]:
     for entry in map(Path, entries):
         if not entry.exists():
             raise FileNotFoundError(f"{entry} does not exist; make it with 'qdens generate chain'")
-        files += sorted(entry.glob("*.nc")) if entry.is_dir() else [entry]
+        files += sorted(entry.rglob("*.nc")) if entry.is_dir() else [entry]
     return files
 
 
@@ -126,7 +126,7 @@ def train(
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    files = training_files(data)
+    files = training_files(data)[:: settings.use_every]
     store = load_store(
         settings.task,
         files,

@@ -72,7 +72,7 @@ def solve_exact(problem: xr.Dataset, report: Report | None = None) -> xr.Dataset
     if problem.sizes["x"] <= ED_SITES:
         return qdens_nb.solvers.chain_ed(problem)
     return qdens_nb.solvers.chain_dmrg(
-        problem, bond_dimension=200, energy_tolerance=1e-7, on_sweep=report
+        problem, bond_dimension=128, energy_tolerance=1e-7, on_sweep=report
     )
 
 
