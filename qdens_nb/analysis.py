@@ -22,12 +22,12 @@ from qdens_nb.systems import fermion_chain
 
 __all__ = [
     "FriedelFit",
-    "calibration",
     "compare",
     "friedel_fit",
     "friedel_wavelength",
     "luttinger_parameter",
     "nearest_distance",
+    "reliability",
     "side_by_side",
     "well_sweep",
 ]
@@ -72,7 +72,7 @@ def friedel_fit(density: Any, particles: int, skip: int | None = None) -> Friede
     particles : int
         Number of particles N.
     skip : int, optional
-        Sites left out at each wall, where the power law does not hold yet; by default L // 6.
+        Sites left out at each wall, where the power law does not hold yet; by default L // 5.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def friedel_fit(density: Any, particles: int, skip: int | None = None) -> Friede
     if values.ndim != 1 or values.size < 8:
         raise ValueError(f"density has shape {values.shape}; give one of at least 8 sites")
     sites = values.size
-    skip = sites // 6 if skip is None else skip
+    skip = sites // 5 if skip is None else skip
     if not 0 < particles < sites:
         raise ValueError(f"particles={particles} on {sites} sites; give 0 < particles < {sites}")
     if 2 * particles == sites:
@@ -370,7 +370,7 @@ def nearest_distance(wells: Any, training: Any) -> xr.DataArray:
     )
 
 
-def calibration(error: Any, stderr: Any, bins: int = 10) -> xr.Dataset:
+def reliability(error: Any, stderr: Any, bins: int = 10) -> xr.Dataset:
     """Compare errors with the standard errors that a predictor gave for them.
 
     Parameters

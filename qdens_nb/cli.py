@@ -214,3 +214,7 @@ def _solver(model: str) -> Any:
     except ValueError as error:
         engines = ", ".join(solvers.__all__)
         raise ValueError(f"{error}. Engines are {engines}") from error
+
+
+if __name__ == "__main__":
+    app()

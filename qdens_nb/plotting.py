@@ -250,7 +250,7 @@ def parity_plot(
 def calibration_plot(
     tables: Mapping[str, xr.Dataset], quantity: str = "density", height: int = 420
 ) -> go.Figure:
-    """Observed against predicted error of `analysis.calibration`, one curve for each solver."""
+    """Observed against predicted error of `analysis.reliability`, one curve for each solver."""
     made = figure(
         f"standard error of the {quantity} that the network states",
         "root mean square error found",

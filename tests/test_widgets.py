@@ -24,12 +24,12 @@ def learnt(problem: xr.Dataset) -> xr.Dataset:
     return out
 
 
-METHODS = {"chain": learnt, "hartree_fock": qd.solvers.chain_hartree_fock}
+SOLVERS = {"chain": learnt, "hartree_fock": qd.solvers.chain_hartree_fock}
 
 
 @pytest.fixture
 def app() -> Iterator[FriedelApp]:
-    made = FriedelApp(METHODS, sites=12, width=6, V=1.0, mu=0.3, depth=1.5)
+    made = FriedelApp(SOLVERS, sites=12, width=6, V=1.0, mu=0.3, depth=1.5)
     yield made
     made.stop()
     made.wait(60)
@@ -132,21 +132,19 @@ def test_dmrg_arrives_in_the_background(app: FriedelApp) -> None:
 
 
 def test_precomputed_point_needs_no_button() -> None:
-    depths = np.array([0.5, 1.0])
-    well = qd.potentials.step_well(12, depths, 6)
-    solved = qd.solvers.chain_ed(qd.fermion_chain(well, V=1.0, mu=0.0))
-    grid = solved.swap_dims(sample="depth").drop_vars(("V", "mu"))
-    grid = grid.assign_coords(V=1.0, mu=0.0, width=6)
-    app = FriedelApp(METHODS, grid=grid, sites=12, width=6, V=1.0, mu=0.0, depth=0.5)
-    np.testing.assert_allclose(
-        app.data.density.sel(solver="exact"), grid.density.sel(depth=0.5), atol=1e-12
-    )
+    well = qd.potentials.step_well(12, np.array([0.5, 1.0]), 6)
+    known = qd.solvers.chain_ed(qd.fermion_chain(well, V=[1.0, 1.0], mu=[0.0, 0.0], flux=[0, 0]))
+    app = FriedelApp(SOLVERS, known=known, sites=12, width=6, V=1.0, mu=0.0, depth=0.5)
+    np.testing.assert_allclose(app.data.density.sel(solver="exact"), known.density[0], atol=1e-12)
     app.sliders["depth"].value = 0.75
     assert "exact" not in app.data.solver
     app.sliders["depth"].value = 1.0
     assert "exact" in app.data.solver
-    app.sliders["width"].value = 7
+    app.set(sites=17, width=7, depth=2.0)
     assert "exact" not in app.data.solver
+    app.known_button.click()
+    assert app.values == {"V": 1.0, "mu": 0.0, "depth": 1.0, "width": 6, "sites": 12}
+    np.testing.assert_allclose(app.data.density.sel(solver="exact"), known.density[1], atol=1e-12)
 
 
 def test_an_engine_that_fails_says_so(app: FriedelApp, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +158,7 @@ def test_an_engine_that_fails_says_so(app: FriedelApp, monkeypatch: pytest.Monke
 
 def test_unknown_slider_is_named() -> None:
     with pytest.raises(TypeError, match="depht"):
-        FriedelApp(METHODS, depht=1.0)
+        FriedelApp(SOLVERS, depht=1.0)
 
 
 def test_callbacks_in_another_thread_track_no_gradients(app: FriedelApp) -> None:

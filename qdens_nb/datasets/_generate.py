@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 CONFIG = "config.json"
 _ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+#: Ctrl-C reaches all processes of a terminal; only the one that waits for the workers acts on it
+_LEAVE_INTERRUPTS = ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"]
 _SOFTWARE = ("qdens_nb", "numpy", "scipy", "numba", "quspin", "xarray", "netCDF4")
 
 
@@ -67,9 +69,10 @@ def _client(workers: int | None, scheduler: str | None, tasks: int) -> Iterator[
             n_workers=min(workers or CPU_COUNT, tasks),
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
             env=_ONE_THREAD,
+            preload=_LEAVE_INTERRUPTS,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):

@@ -16,6 +16,7 @@ import yaml
 _SYSTEMS = {
     "chain": ("qdens_nb.datasets._chain_recipe", "ChainRecipe", "chain_shard"),
     "chain_wells": ("qdens_nb.datasets._well_recipe", "WellRecipe", "well_shard"),
+    "chain_well_grid": ("qdens_nb.datasets._well_recipe", "WellGridRecipe", "well_grid_shard"),
 }
 _LEAST = {"V_max": 0, "mu_margin": 0, "margin": 0, "potentials_per_shard": 1, "count": 1}
 _PARTS = ("flux_fraction", "mirror_fraction")

@@ -23,6 +23,7 @@ Solver = Callable[[xr.Dataset], xr.Dataset]
 
 ED_SITES = 16
 DOUBT = 0.03
+KNOWN_FILE = "chain_l40_dmrg.nc"
 _CONTROLS: dict[str, dict[str, Any]] = {
     "V": {"value": 1.0, "min": 0.0, "max": 2.0, "step": 0.05, "description": "interaction V (J)"},
     "mu": {
@@ -47,7 +48,7 @@ def default_solvers() -> dict[str, Solver]:
     return {
         "chain_cnn": qdens_nb.load_predictor("chain_cnn"),
         "chain": qdens_nb.load_predictor("chain"),
-        "hartree_fock": partial(qdens_nb.solvers.chain_hartree_fock, starts=3, tolerance=1e-6),
+        "hartree_fock": partial(qdens_nb.solvers.chain_hartree_fock, starts=3, tolerance=1e-5),
     }
 
 
@@ -76,18 +77,39 @@ def solve_exact(problem: xr.Dataset, report: Report | None = None) -> xr.Dataset
     )
 
 
-def find_in_grid(grid: xr.Dataset | None, **point: float) -> xr.Dataset | None:
-    """The precomputed answer at V, mu, depth, width, sites; None if it is not there."""
-    if grid is None or grid.sizes["x"] != point.pop("sites"):
+def default_known() -> xr.Dataset | None:
+    """The shipped DMRG answers for wells on a ring of 40 sites, if they are there."""
+    if KNOWN_FILE not in qdens_nb.datasets.registry():
         return None
-    for name, value in point.items():
-        known = np.atleast_1d(grid[name].values)
-        nearest = int(np.abs(known - value).argmin())
-        if abs(known[nearest] - value) > 1e-6:
-            return None
-        if name in grid.dims:
-            grid = grid.isel({name: nearest})
-    return grid
+    return qdens_nb.datasets.open_dataset(qdens_nb.datasets.shipped(KNOWN_FILE))
+
+
+def find_known(known: xr.Dataset | None, problem: xr.Dataset) -> xr.Dataset | None:
+    """The sample of a batch of solved problems that is this problem; None if there is none."""
+    if known is None or known.sizes["x"] != problem.sizes["x"]:
+        return None
+    same = np.abs(known["potential"].values - problem["potential"].values).max(-1) < 1e-4
+    for name in ("V", "mu", "flux"):
+        same &= np.abs(known[name].values - float(problem[name])) < 1e-4
+    return known.isel(sample=int(same.argmax())) if same.any() else None
+
+
+def _sliders_of(known: xr.Dataset) -> list[dict[str, float]]:
+    """Where the sliders have to be for each sample of a batch of solved wells."""
+    points = []
+    for i in range(known.sizes["sample"]):
+        one = known.isel(sample=i)
+        inside = one["potential"].values < -1e-6
+        points.append(
+            {
+                "V": round(float(one["V"]), 4),
+                "mu": round(float(one["mu"]), 4),
+                "depth": round(-float(one["potential"].min()), 4),
+                "width": int(inside.sum()),
+                "sites": one.sizes["x"],
+            }
+        )
+    return points
 
 
 def _listing(sites: np.ndarray) -> str:
@@ -143,9 +165,9 @@ class FriedelApp:
     ----------
     solvers : mapping of names to solvers, optional
         By default both shipped networks and Hartree-Fock.
-    grid : Dataset, optional
-        Exact answers along some of the dims V, mu, depth, width (the others as scalar
-        coordinates); shown without computing where the sliders are on it.
+    known : Dataset, optional
+        A batch of solved wells, shown without computing where the sliders are on one of them. By
+        default the shipped ones, if `solvers` is the default too.
     **start : float
         Values of the sliders V, mu, depth, width, sites to begin with.
 
@@ -160,14 +182,15 @@ class FriedelApp:
     def __init__(
         self,
         solvers: Mapping[str, Solver] | None = None,
-        grid: xr.Dataset | None = None,
+        known: xr.Dataset | None = None,
         **start: float,
     ) -> None:
         unknown = sorted(set(start) - set(_CONTROLS))
         if unknown:
             raise TypeError(f"unknown slider {', '.join(unknown)}; there is {', '.join(_CONTROLS)}")
         self.solvers = dict(default_solvers() if solvers is None else solvers)
-        self.grid = grid
+        self.known = default_known() if known is None and solvers is None else known
+        self._known_points = [] if self.known is None else _sliders_of(self.known)
         self._lock = threading.RLock()
         self._job = Background()
         self._quiet = False
@@ -180,6 +203,11 @@ class FriedelApp:
         self.stop_button = ipywidgets.Button(
             description="Stop", disabled=True, tooltip="stop the exact computation"
         )
+        self.known_button = ipywidgets.Button(
+            description="Nearest precomputed",
+            disabled=not self._known_points,
+            tooltip="move the sliders to the nearest point whose exact curve is shipped",
+        )
         self.status = ipywidgets.Label()
         self.text = ipywidgets.HTML()
         self.figure = self._make_figure()
@@ -188,6 +216,7 @@ class FriedelApp:
             slider.observe(self._on_slider, names="value")
         self.exact_button.on_click(lambda _: self.compute_exact())
         self.stop_button.on_click(lambda _: self.stop())
+        self.known_button.on_click(lambda _: self.go_to_known())
         self.widget = self._assemble()
 
     def _make_sliders(self, start: Mapping[str, float]) -> dict[str, Any]:
@@ -230,7 +259,9 @@ class FriedelApp:
 
     def _assemble(self) -> ipywidgets.VBox:
         wrap = ipywidgets.Layout(flex_flow="row wrap", max_width="800px")
-        buttons = ipywidgets.HBox([self.exact_button, self.stop_button, self.status])
+        buttons = ipywidgets.HBox(
+            [self.exact_button, self.stop_button, self.known_button, self.status]
+        )
         return ipywidgets.VBox(
             [
                 ipywidgets.Box(list(self.sliders.values()), layout=wrap),
@@ -277,7 +308,7 @@ class FriedelApp:
             self._job.stop()
             self.data = compute(**self.values, solvers=self.solvers)
             self._idle("Exact: " + _NOTE["ed" if self.values["sites"] <= ED_SITES else "dmrg"])
-            known = find_in_grid(self.grid, **self.values)
+            known = find_known(self.known, self.data)
             if known is None:
                 self._show()
             else:
@@ -300,6 +331,17 @@ class FriedelApp:
 
     def _report(self, text: str) -> None:
         self.status.value = f"DMRG: {text}"
+
+    def go_to_known(self) -> None:
+        """Move the sliders to the nearest point whose exact curve is precomputed."""
+        here = self.values
+
+        def distance(point: dict[str, float]) -> float:
+            ranges = {name: s.max - s.min for name, s in self.sliders.items()}
+            return sum(abs(point[name] - here[name]) / ranges[name] for name in point)
+
+        if self._known_points:
+            self.set(**min(self._known_points, key=distance))
 
     def stop(self) -> None:
         """Stop a running exact computation."""
