@@ -53,9 +53,18 @@ format: $(STAMP)  ## format code, strip notebooks
 tutorials: $(STAMP)  ## run every notebook headless into build/tutorials
 	$(BIN)/python scripts/run_tutorials.py --timeout $(CELL_TIMEOUT) $(NOTEBOOKS)
 
+CHAIN = generate_chain
 data-chain: $(STAMP)  ## make the shipped data and weights of the chain again (hours)
-	$(BIN)/qdens generate chain --config configs/generate_chain_full.yaml --out runs/chain
-	$(BIN)/qdens train chain --config configs/chain.yaml
+	$(BIN)/qdens generate chain --config configs/$(CHAIN)_full.yaml --seed 1 --out runs/train/random
+	$(BIN)/qdens generate chain --config configs/$(CHAIN)_mirror.yaml --seed 2 --out runs/train/mirror
+	$(BIN)/qdens generate chain --config configs/$(CHAIN)_noise_l18.yaml --seed 11 --out runs/noise_l18
+	$(BIN)/qdens generate chain_wells --config configs/$(CHAIN)_wells.yaml --seed 7 --out runs/wells_ed
+	$(BIN)/qdens generate chain_wells --config configs/$(CHAIN)_wells_l40.yaml --seed 7 --out runs/wells_l40
+	$(BIN)/qdens generate chain_well_grid --config configs/$(CHAIN)_well_grid.yaml --seed 7 --out runs/well_grid
+	for model in chain chain_cnn chain_live chain_cnn_live; do \
+	  $(BIN)/qdens train $${model%_live} --config configs/train_$$model.yaml --data runs/train \
+	    --out runs/w_$$model --workers 2 --resume || exit 1; done
+	$(BIN)/python scripts/ship_chain.py
 
 bench: $(STAMP)  ## run the benchmarks; each writes results/NAME.json
 	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do \

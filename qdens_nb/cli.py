@@ -26,6 +26,7 @@ def user_errors() -> Iterator[None]:
     """
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("default", UserWarning)
             warnings.showwarning = lambda message, *_, **__: _say(f"warning: {message}", "yellow")
             yield
     except KeyboardInterrupt:

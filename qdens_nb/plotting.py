@@ -25,6 +25,7 @@ __all__ = [
     "figure",
     "line",
     "maps",
+    "panels",
     "parity_plot",
     "style_of",
 ]
@@ -270,4 +271,27 @@ def calibration_plot(
         )
     made.update_xaxes(type="log", exponentformat="power", dtick=1)
     made.update_yaxes(type="log", exponentformat="power", dtick=1)
+    return made
+
+
+def panels(
+    data: xr.Dataset, observables: Sequence[str], columns: int = 2, height: int = 560
+) -> go.Figure:
+    """`curves` of several observables (solver, x) in a grid, with one legend."""
+    rows = -(-len(observables) // columns)
+    made = make_subplots(
+        rows,
+        columns,
+        subplot_titles=[axis_title(data[name]) for name in observables],
+        horizontal_spacing=0.1,
+        vertical_spacing=0.16,
+    )
+    for place, name in enumerate(observables):
+        row, column = divmod(place, columns)
+        for trace in curves(data, name).data:
+            trace.legendgroup = trace.name
+            trace.showlegend = place == 0 and trace.fill is None
+            made.add_trace(trace, row=row + 1, col=column + 1)
+    made.update_layout(template="qdens", height=height, margin_t=90, legend_y=1.1)
+    made.update_xaxes(title_text=f"x ({data['x'].attrs.get('units', 'site')})", row=rows)
     return made

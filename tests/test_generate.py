@@ -71,11 +71,10 @@ def test_every_potential_and_particle_number_is_there_once(undisturbed: Path) ->
         np.testing.assert_allclose(part["density"].sum("x"), part["particle_number"], atol=1e-5)
 
 
-def test_one_worker_process_two_and_a_cluster_make_the_same(
+def test_two_worker_processes_and_one_of_a_cluster_make_the_same(
     undisturbed: Path, tmp_path: Path
 ) -> None:
-    for workers in (1, 2):
-        assert_same(undisturbed, make(tmp_path / str(workers), workers=workers))
+    assert_same(undisturbed, make(tmp_path / "two", workers=2))
 
 
 def test_killed_run_goes_on_without_losing_or_repeating(
@@ -83,7 +82,7 @@ def test_killed_run_goes_on_without_losing_or_repeating(
 ) -> None:
     folder = tmp_path / "killed"
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(json.dumps({**RECIPE, "sites": {str(k): v for k, v in {8: 9, 9: 6}.items()}}))
+    recipe.write_text(json.dumps(RECIPE))
     command = [sys.executable, "-m", "qdens_nb.cli", "generate", "chain", "--seed", "5"]
     command += ["--config", str(recipe), "--out", str(folder), "--workers", "1"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
@@ -116,7 +115,7 @@ def test_damaged_and_missing_shards_are_computed_again(
     (folder / "shard_00002.nc").unlink()
     (folder / "shard_00003.nc.sha256").unlink()
     assert datasets.checksum_state(damaged) == "damaged"
-    with pytest.raises(ValueError, match="shard_00001.nc is damaged"):
+    with pytest.raises(ValueError, match=r"shard_00001\.nc is damaged"):
         datasets.open_dataset(damaged)
     with pytest.warns(UserWarning, match="damaged and is computed again"):
         make(folder, scheduler=scheduler)
@@ -142,7 +141,7 @@ def test_another_seed_or_recipe_is_refused(undisturbed: Path) -> None:
 def test_folder_of_other_files_and_busy_folder_are_refused(tmp_path: Path, scheduler: str) -> None:
     fcntl = pytest.importorskip("fcntl")
     (tmp_path / "mine.nc").touch()
-    with pytest.raises(ValueError, match="no config.json"):
+    with pytest.raises(ValueError, match=r"no config\.json"):
         make(tmp_path, scheduler=scheduler)
     with open(tmp_path / ".lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -224,5 +223,5 @@ def test_shipped_recipes_are_read(root: Path) -> None:
     full = datasets.read_recipe("chain", root / "configs" / "generate_chain_full.yaml")
     assert sum(small.sites.values()) < 500 and max(full.sites) == 16
     bad = root / "pyproject.toml"
-    with pytest.raises(ValueError, match="YAML|expected lines"):
+    with pytest.raises(ValueError, match="not valid YAML"):
         datasets.read_recipe("chain", bad)

@@ -13,6 +13,7 @@ import xarray as xr
 import qdens_nb as qd
 from qdens_nb.widgets import FriedelApp, _friedel
 from qdens_nb.widgets._background import Background, Stopped
+from qdens_nb.widgets._words import DOUBT
 
 
 def learnt(problem: xr.Dataset) -> xr.Dataset:
@@ -93,7 +94,7 @@ def test_words_state_numbers_and_doubt(app: FriedelApp) -> None:
     assert f"exact {number}" in app.text.value
     worst = float(abs(data.density.sel(solver="chain") - data.density.sel(solver="exact")).max())
     assert f"{worst:.3f}" in app.text.value
-    doubted = np.flatnonzero(data.density_stderr.sel(solver="chain") > _friedel.DOUBT)
+    doubted = np.flatnonzero(data.density_stderr.sel(solver="chain") > DOUBT)
     assert doubted.tolist() == [3] and "0.03 at sites 3." in app.text.value
 
 
@@ -122,10 +123,11 @@ def test_large_ring_runs_in_the_background_and_stops(
     assert "exact" not in app.data.solver and not app.exact_button.disabled
 
 
-def test_dmrg_arrives_in_the_background(app: FriedelApp) -> None:
-    app.set(sites=17, V=0.8, width=9)
+def test_dmrg_arrives_in_the_background(app: FriedelApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_friedel, "ED_SITES", 11)
+    app.set(V=0.8)
     app.exact_button.click()
-    app.wait(120)
+    app.wait(300)
     assert app.status.value == "Exact: chain_dmrg"
     exact = qd.solvers.chain_ed(_friedel.well_problem(**app.values))
     np.testing.assert_allclose(app.data.density.sel(solver="exact"), exact.density, atol=1e-5)

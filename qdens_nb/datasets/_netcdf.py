@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,8 @@ SYSTEM_DIMS: dict[str, tuple[str, ...]] = {
     "bose_hubbard": ("x", "y"),
     "quantum_dot": ("x", "y"),
 }
+#: the netCDF library is not safe for threads, and those of a dask worker share it
+_LIBRARY = threading.RLock()
 _STEPS = 2**16 - 2
 _HOW = "; make one with qdens_nb.datasets.from_arrays or qdens generate"
 
@@ -73,7 +76,7 @@ def save(dataset: xr.Dataset, path: str | Path, *, packed: bool = False) -> Path
         if array.ndim and array.dtype.kind in "fiu":
             options |= {"zlib": True, "complevel": 4, "shuffle": True}
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path, data.nbytes + 2**20) as part:
+    with _LIBRARY, replacing(path, data.nbytes + 2**20) as part:
         try:
             data.to_netcdf(part, engine="netcdf4", format="NETCDF4", encoding=encoding)
         except TypeError as error:
@@ -133,7 +136,7 @@ def opened(path: Path, verify: bool = True) -> Iterator[xr.Dataset]:
     if verify and checksum_state(path) == "damaged":
         raise ValueError(f"{path} is damaged: it differs from its checksum in {sidecar(path).name}")
     try:
-        with xr.open_dataset(path, engine="netcdf4", cache=False) as file:
+        with _LIBRARY, xr.open_dataset(path, engine="netcdf4", cache=False) as file:
             check_schema(file, path)
             yield file
     except (OSError, RuntimeError, AttributeError) as error:

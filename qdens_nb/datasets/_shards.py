@@ -117,7 +117,9 @@ def _choose(data: xr.Dataset, variables: Sequence[str] | None, path: Path) -> xr
         return data
     absent = [name for name in variables if name not in data]
     if absent:
-        raise ValueError(f"{path} holds no {', '.join(absent)}; it holds {', '.join(map(str, data))}")
+        raise ValueError(
+            f"{path} holds no {', '.join(absent)}; it holds {', '.join(map(str, data))}"
+        )
     return data[list(dict.fromkeys(["potential", *variables]))]
 
 
@@ -155,15 +157,21 @@ def _check_alike(parts: Mapping[int, list[xr.Dataset]], part: xr.Dataset, path: 
 def _join(parts: list[xr.Dataset]) -> xr.Dataset:
     if len(parts) == 1:
         return parts[0]
-    return xr.concat(
+    common = {k: v for k, v in parts[0].attrs.items() if all(_has(part, k, v) for part in parts)}
+    joined = xr.concat(
         parts,
         "sample",
         data_vars="all",
         coords="minimal",
         compat="override",
         join="exact",
-        combine_attrs="drop_conflicts",
+        combine_attrs="override",
     )
+    return joined.drop_attrs(deep=False).assign_attrs(common)
+
+
+def _has(data: xr.Dataset, name: str, value: object) -> bool:
+    return name in data.attrs and bool(np.array_equal(data.attrs[name], value))
 
 
 def split(data: xr.Dataset, fraction: float = 0.1, *, seed: int) -> tuple[xr.Dataset, xr.Dataset]:

@@ -34,7 +34,7 @@ class Store:
 
 def prepare_file(task: str, path: Path, cache: Path | None, min_gap: float) -> Tensors:
     """Tensors of one file, from the cache if they are there."""
-    kept = cache / f"{task}_{path.parent.name}_{path.stem}.safetensors" if cache else None
+    kept = cache / f"{task}_{min_gap}_{path.parent.name}_{path.stem}.safetensors" if cache else None
     if kept is not None and kept.exists():
         return load_file(kept)
     with xr.open_dataset(path) as opened:

@@ -102,22 +102,23 @@ def _channels_one(potential, hop, V, particles, zero, out):
         second_energy = max(0.02, min(second_energy - energy, 1.0))
         second[:] = second - n
     middle = 0.5 * (levels[particles - 1] + levels[particles])
+    phase = -hop
     for x in range(sites):
         out[0, x] = V - 1.0
         out[1, x] = min(max(potential[x] - middle + V, -6.0), 6.0)
         out[2, x] = n[x] - 0.5
-        out[3, x] = g[x].real
+        out[3, x] = (phase * g[x]).real
         out[4, x] = (orbitals[x, particles - 1] * np.conj(orbitals[x, particles - 1])).real
         out[5, x] = (orbitals[x, particles] * np.conj(orbitals[x, particles])).real
         out[6, x] = nh[x] - n[x]
-        out[7, x] = gh[x].real
+        out[7, x] = (phase * gh[x]).real
         out[8, x] = n0[x] - n[x]
-        out[9, x] = g0[x].real
+        out[9, x] = (phase * g0[x]).real
         out[10, x] = mean[x]
         out[11, x] = difference[x]
         out[12, x] = staggered_energy
         out[13, x] = min(levels[particles] - levels[particles - 1], 4.0)
-        out[14, x] = g[x].imag
+        out[14, x] = (phase * g[x]).imag
         out[15, x] = second[x]
         out[16, x] = second_energy
     return energy

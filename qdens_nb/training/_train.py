@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +40,27 @@ def training_files(data: str | Path | list[str | Path]) -> list[Path]:
     return files
 
 
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest checkpoint that was written to its end (a truncated archive is no archive)."""
+    whole = [path for path in folder.glob("*.ckpt") if zipfile.is_zipfile(path)]
+    return max(whole, key=lambda path: int(path.stem.split("=")[1].split("-")[0]), default=None)
+
+
 def fit_member(
     config: TrainConfig, store: Store, folder: Path, seed: int, resume: bool, progress: bool
 ) -> ChainModule:
     """Train one network of the ensemble; checkpoints and a CSV log go to `folder`."""
     module = ChainModule(config, seed)
-    last = folder / "checkpoints" / "last.ckpt"
-    checkpoint = str(last) if resume and last.exists() else None
+    checkpoint = newest_checkpoint(folder / "checkpoints") if resume else None
     batches = BatchStream(store.train, config.batch_size, seed)
     module.stream = batches
     callbacks: list[L.Callback] = [
         ModelCheckpoint(
             folder / "checkpoints",
-            save_last=True,
-            save_top_k=0,
+            filename="{step}",
+            monitor="step",
+            mode="max",
+            save_top_k=2,
         ),
         EarlyStopping("val_density", patience=config.patience),
     ]
@@ -106,7 +114,8 @@ def train(
         Receives ``weights.safetensors``, ``card.json``, and for each member of the ensemble its
         checkpoints and CSV log. With ``resume`` an interrupted run goes on from there.
     workers : int
-        Processes that prepare the tensors.
+        Processes that prepare the tensors; with more than one, what they prepare is kept beside
+        `out` for the next training.
 
     Returns
     -------
@@ -130,7 +139,7 @@ def train(
     store = load_store(
         settings.task,
         files,
-        cache=folder / "prepared" if workers > 1 else None,
+        cache=folder.parent / "prepared" if workers > 1 else None,
         validation_fraction=settings.validation_fraction,
         min_gap=settings.min_gap,
         max_samples=settings.max_samples,
