@@ -55,7 +55,9 @@ def test_maps_of_observables_hold_for_exact_states(flux):
     mirrored = exact(potential[::-1].copy(), 1.2, -flux, 3)
     holes = exact(-potential, 1.2, -flux, 5)
     for name in OBSERVABLES:
-        torch.testing.assert_close(reflect_map(name, answer[name]), mirrored[name], atol=1e-7, rtol=0)
+        torch.testing.assert_close(
+            reflect_map(name, answer[name]), mirrored[name], atol=1e-7, rtol=0
+        )
         image = particle_hole_map(name, answer[name], answer["density"])
         torch.testing.assert_close(image, holes[name], atol=1e-7, rtol=0)
 
@@ -65,11 +67,16 @@ def test_maps_of_observables_hold_for_exact_states(flux):
 def test_mean_field_channels_carry_the_symmetries(V, flux):
     v = np.random.default_rng(1).normal(size=8)
     channels, energies = mean_field_channels(
-        np.stack([v, v[::-1], -v]), np.full(3, V), np.array([flux, -flux, -flux]), np.array([3, 3, 5])
+        np.stack([v, v[::-1], -v]),
+        np.full(3, V),
+        np.array([flux, -flux, -flux]),
+        np.array([3, 3, 5]),
     )
     channels = torch.tensor(channels)
     torch.testing.assert_close(reflect_channels(channels[:1]), channels[1:2], atol=1e-5, rtol=0)
-    torch.testing.assert_close(particle_hole_channels(channels[:1]), channels[2:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(
+        particle_hole_channels(channels[:1]), channels[2:], atol=1e-5, rtol=0
+    )
     assert energies[0] == pytest.approx(energies[1], abs=1e-8)
 
 
@@ -111,7 +118,9 @@ def test_predictor_is_a_solver(trained, task):
     single = predictor(problem.isel(sample=1))
     np.testing.assert_allclose(single.density, answer.density.isel(sample=1), atol=1e-5)
     moved = predictor(problem.assign(potential=problem.potential.roll(x=2, roll_coords=False)))
-    np.testing.assert_allclose(moved.density, answer.density.roll(x=2, roll_coords=False), atol=1e-4)
+    np.testing.assert_allclose(
+        moved.density, answer.density.roll(x=2, roll_coords=False), atol=1e-4
+    )
     mirrored = predictor(problem.assign(potential=(("sample", "x"), potential[:, ::-1])))
     np.testing.assert_allclose(mirrored.density, answer.density.values[:, ::-1], atol=1e-4)
     assert "network" in answer.attrs["engine"]

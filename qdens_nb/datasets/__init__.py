@@ -8,9 +8,11 @@ from typing import Any
 _NAMES = {
     "Batches": "_torch",
     "ChainRecipe": "_chain_recipe",
+    "WellGridRecipe": "_well_recipe",
     "WellRecipe": "_well_recipe",
     "chain_shard": "_chain_recipe",
     "checksum_state": "_files",
+    "data_folder": "_registry",
     "describe": "_describe",
     "from_arrays": "_measured",
     "generate": "_generate",

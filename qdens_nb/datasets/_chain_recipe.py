@@ -7,6 +7,7 @@ state, so a network that sees mu - v learns an interpolation of N. White and col
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -71,7 +72,9 @@ def draw_problems(
     kind = rng.choice(3, size=count, p=(0.4, 0.4, 0.2))[:, None]
     potential = np.where(kind != 1, white, 0.0) + np.where(kind != 0, coloured, 0.0)
     V = np.clip(rng.uniform(-0.05, recipe.V_max + 0.05, count), 0.0, recipe.V_max)
-    flux = np.where(rng.random(count) < recipe.flux_fraction, rng.uniform(-np.pi, np.pi, count), 0.0)
+    flux = np.where(
+        rng.random(count) < recipe.flux_fraction, rng.uniform(-np.pi, np.pi, count), 0.0
+    )
     if recipe.mirror_fraction > 0:
         image = (rng.integers(sites, size=(count, 1)) - np.arange(sites)) % sites
         source = np.minimum(np.arange(sites), image)
@@ -94,7 +97,7 @@ def chain_shard(recipe: ChainRecipe, shard: int, seed: int) -> xr.Dataset:
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(shard,)))
     potential, V, flux = draw_problems(recipe, sites, count, rng)
     rows: list[dict[str, np.ndarray]] = []
-    columns: dict[str, list[float]] = {"V": [], "flux": [], "mu": []}
+    columns: dict[str, Any] = {"V": [], "flux": [], "mu": []}
     for v, interaction, twist in zip(potential, V, flux, strict=True):
         states = [ground_state(v, interaction, twist, n) for n in range(sites + 1)]
         lower, upper = mu_intervals(np.array([state[0] for state in states]))
@@ -119,7 +122,7 @@ def chain_shard(recipe: ChainRecipe, shard: int, seed: int) -> xr.Dataset:
     problem = fermion_chain(stacked.pop("potential"), **columns)
     options = {"recipe": asdict(recipe), "shard": shard, "seed": seed}
     data = add_observables(problem, stacked, "chain_ed", options)
-    for name in data.data_vars:
+    for name in map(str, data.data_vars):
         if data[name].dtype == np.float64:
             data[name] = data[name].astype(np.float32)
     data["particle_number"] = data["particle_number"].astype(np.int16)

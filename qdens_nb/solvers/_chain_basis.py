@@ -52,7 +52,7 @@ def sector(sites: int, particles: int, periodic: bool) -> Sector:
     from quspin.basis import spinless_fermion_basis_1d
 
     basis = spinless_fermion_basis_1d(sites, Nf=particles)
-    occupation = ((basis.states[:, None] >> np.arange(sites)[::-1].astype(basis.states.dtype)) & 1)
+    occupation = (basis.states[:, None] >> np.arange(sites)[::-1].astype(basis.states.dtype)) & 1
     occupation = occupation.astype(np.float64)
     neighbour = np.roll(occupation, -1, axis=1)
     if not periodic:

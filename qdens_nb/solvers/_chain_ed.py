@@ -1,7 +1,8 @@
 r"""Exact diagonalisation of the t-V chain in all sectors of particle number.
 
 :math:`H = -J\sum_x(e^{i\Phi/L}c^\dagger_{x+1}c_x + h.c.) + V\sum_x n_xn_{x+1} + \sum_x v_xn_x`,
-J = 1. QuSpin gives the basis and the hops of a sector once; a compiled Lanczos solver does the rest.
+J = 1. QuSpin gives the basis and the hops of a sector once, a compiled Lanczos solver does the
+rest.
 """
 
 from __future__ import annotations

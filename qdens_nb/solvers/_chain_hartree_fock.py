@@ -61,8 +61,15 @@ def solve_at(
             exchanged[:, particles - 1] = best.orbitals[:, particles]
             first_n, first_g = fill_orbitals(exchanged, particles, bonds)
         _, _, levels, orbitals, energy, residual, used = solve_mean_field(
-            potential, hop, V, particles, bonds, first_n.copy(), first_g.copy(),
-            tolerance, max_iterations,
+            potential,
+            hop,
+            V,
+            particles,
+            bonds,
+            first_n.copy(),
+            first_g.copy(),
+            tolerance,
+            max_iterations,
         )
         found = MeanField(float(energy), levels, orbitals, float(residual), int(used))
         if best is None or found.energy < best.energy - 1e-9:
@@ -146,8 +153,15 @@ def chain_hartree_fock(
         def at(n: int) -> MeanField:
             if n not in found:
                 found[n] = solve_at(
-                    one["potential"], one["V"], one["flux"], n, periodic, starts, tolerance,
-                    max_iterations, seed,
+                    one["potential"],
+                    one["V"],
+                    one["flux"],
+                    n,
+                    periodic,
+                    starts,
+                    tolerance,
+                    max_iterations,
+                    seed,
                 )
             return found[n]
 

@@ -20,7 +20,11 @@ CHAIN_OBSERVABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "density_variance": (("x",), "1", "<n_x^2> - <n_x>^2"),
     "density_correlation": (("x",), "1", "<n_x n_{x+1}>"),
     "coherence": (("x",), "1", "Re exp(-i flux/L) <c+_x c_{x+1}>"),
-    "current": (("x",), "J", "particle current from x to x + 1, 2 J Im exp(-i flux/L) <c+_x c_{x+1}>"),
+    "current": (
+        ("x",),
+        "J",
+        "particle current from x to x + 1, 2 J Im exp(-i flux/L) <c+_x c_{x+1}>",
+    ),
     "current_correlation": (("x",), "J^2", "Re <j_x j_{x+1}>"),
     "energy": ((), "J", "<H> without the term -mu N"),
     "particle_number": ((), "1", "number of particles N"),
@@ -52,9 +56,7 @@ def solve_each(
     batched = "sample" in problem["potential"].dims
     n = problem.sizes["sample"] if batched else 1
     potentials = np.atleast_2d(problem["potential"].values)
-    couplings = {
-        name: np.broadcast_to(problem[name].values, (n,)) for name in ("V", "mu", "flux")
-    }
+    couplings = {name: np.broadcast_to(problem[name].values, (n,)) for name in ("V", "mu", "flux")}
     rows = []
     for i in tqdm(range(n), desc=engine, disable=not progress or n == 1):
         one: dict[str, Any] = {name: float(values[i]) for name, values in couplings.items()}

@@ -79,10 +79,11 @@ def solve_mean_field(potential, hop, V, particles, bonds, n, g, tolerance, itera
     levels = np.zeros(sites)
     orbitals = np.zeros((sites, sites), dtype=g.dtype)
     new_n, new_g = n, g
-    used = 0
     anderson = False
     best = np.inf
-    for used in range(1, iterations + 1):
+    used = 0
+    while used < iterations:
+        used += 1
         h = mean_field_matrix(potential, hop, V, n, g, bonds)
         levels, orbitals = np.linalg.eigh(h)
         new_n, new_g = fill_orbitals(orbitals, particles, bonds)

@@ -90,8 +90,10 @@ def load_store(
         count, sites = tensors["density"].shape
         if count:
             split = max(1, round(count * (1 - validation_fraction)))
-            pair = tuple({k: v[s] for k, v in tensors.items()}
-                         for s in (slice(None, split), slice(split, None)))
+            pair = tuple(
+                {k: v[s] for k, v in tensors.items()}
+                for s in (slice(None, split), slice(split, None))
+            )
             parts.setdefault(sites, []).append(pair)  # type: ignore[arg-type]
     store = Store()
     for sites, pairs in sorted(parts.items()):
@@ -110,6 +112,12 @@ def load_store(
     return store
 
 
+def _rank() -> list[int]:
+    """Rank in a distributed run, as a seed: each process draws batches of its own."""
+    spread = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return [torch.distributed.get_rank()] if spread else []
+
+
 class BatchStream(torch.utils.data.IterableDataset):
     """Random batches; the state is ``(seed, step)``, so a resumed run sees the same stream."""
 
@@ -124,7 +132,7 @@ class BatchStream(torch.utils.data.IterableDataset):
         counts = np.array([len(self.parts[s]["density"]) for s in sizes], dtype=float)
         step = self.first
         while True:
-            rng = np.random.default_rng([self.seed, step])
+            rng = np.random.default_rng([self.seed, step, *_rank()])
             part = self.parts[sizes[rng.choice(len(sizes), p=counts / counts.sum())]]
             rows = torch.from_numpy(rng.integers(0, len(part["density"]), self.batch_size))
             batch = {k: v[rows] for k, v in part.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import qdens_nb
+from qdens_nb.datasets import sha256
 from qdens_nb.models import ChainResNet
 from qdens_nb.training._batches import Store, sequential_batches
 from qdens_nb.training._config import TrainConfig
@@ -69,11 +69,6 @@ def calibrate(
         energy = energy[~torch.isnan(energy)]
         result["validation_energy_mae"] = float(energy.mean()) if len(energy) else 0.0
     return result
-
-
-def sha256(path: Path) -> str:
-    """Checksum of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def save_weights(

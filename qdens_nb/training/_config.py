@@ -68,7 +68,15 @@ class TrainConfig:
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r}; choose one of {choices}")
-        for name in ("blocks", "width", "batch_size", "steps", "members", "validate_every", "use_every"):
+        for name in (
+            "blocks",
+            "width",
+            "batch_size",
+            "steps",
+            "members",
+            "validate_every",
+            "use_every",
+        ):
             if int(getattr(self, name)) < 1:
                 raise ValueError(f"{name}={getattr(self, name)!r}; give at least 1")
 

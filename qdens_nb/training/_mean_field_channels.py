@@ -127,9 +127,7 @@ def _channels_one(potential, hop, V, particles, zero, out):
 @numba.njit(cache=True)
 def _many(potential, V, hop, particles, zero, channels, energies):
     for i in range(potential.shape[0]):
-        energies[i] = _channels_one(
-            potential[i], hop[i], V[i], particles[i], zero, channels[i]
-        )
+        energies[i] = _channels_one(potential[i], hop[i], V[i], particles[i], zero, channels[i])
 
 
 def mean_field_channels(
@@ -147,11 +145,18 @@ def mean_field_channels(
         if not mask.any():
             continue
         hop = -np.exp(-1j * flux[mask] / sites)
-        hop = hop.astype(np.complex128) if dtype == np.complex128 else np.ascontiguousarray(hop.real)
+        hop = (
+            hop.astype(np.complex128) if dtype == np.complex128 else np.ascontiguousarray(hop.real)
+        )
         part, part_energies = channels[mask], energies[mask]
         _many(
-            potential[mask], V[mask].astype(float), hop, particles[mask].astype(np.int64),
-            np.zeros(1, dtype=dtype), part, part_energies,
+            potential[mask],
+            V[mask].astype(float),
+            hop,
+            particles[mask].astype(np.int64),
+            np.zeros(1, dtype=dtype),
+            part,
+            part_energies,
         )
         channels[mask], energies[mask] = part, part_energies
     return channels, energies

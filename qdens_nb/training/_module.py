@@ -85,9 +85,7 @@ class ChainModule(L.LightningModule):
                     matrices, lr=c.learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
                 )
             )
-        optimisers.append(
-            torch.optim.AdamW(rest, lr=c.learning_rate, weight_decay=c.weight_decay)
-        )
+        optimisers.append(torch.optim.AdamW(rest, lr=c.learning_rate, weight_decay=c.weight_decay))
         return optimisers
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from qdens_nb.datasets import data_folder
 from qdens_nb.models import ChainResNet
 from qdens_nb.solvers._common import add_observables
 from qdens_nb.systems import check_system
@@ -186,9 +186,7 @@ class CorrectionPredictor(ChainPredictor):
             whole = {k: particle_hole_map(k, whole[k], whole["density"]) for k in OBSERVABLES}
             image = {k: whole[k] - base.get(k, 0.0) for k in OBSERVABLES}
             groups.append({**image, "energy": holes["energy"]})
-        mean = {
-            k: torch.stack([g[k] for g in groups]).mean(0) for k in (*OBSERVABLES, "energy")
-        }
+        mean = {k: torch.stack([g[k] for g in groups]).mean(0) for k in (*OBSERVABLES, "energy")}
         mean["density"] = mean["density"] - mean["density"].mean(-1, keepdim=True)
         for name in OBSERVABLES:
             out[name][inner] = (mean[name] + base.get(name, 0.0)).numpy()
@@ -270,13 +268,6 @@ def guess_numbers(
 PREDICTORS = {"chain": CorrectionPredictor, "chain_cnn": DirectPredictor}
 
 
-def weights_folder() -> Path:
-    """Folder of the shipped weights (set QDENS_DATA to use another data folder)."""
-    data = os.environ.get("QDENS_DATA")
-    root = Path(data) if data else Path(__file__).resolve().parents[2] / "data"
-    return root / "weights"
-
-
 def load_predictor(name: str | Path) -> ChainPredictor:
     """Open a trained network as a solver.
 
@@ -295,7 +286,7 @@ def load_predictor(name: str | Path) -> ChainPredictor:
     """
     folder = Path(name)
     if not folder.is_dir():
-        shipped = weights_folder()
+        shipped = data_folder() / "weights"
         folder = shipped / str(name)
         if not folder.is_dir():
             there = sorted(p.name for p in shipped.glob("*")) if shipped.exists() else []

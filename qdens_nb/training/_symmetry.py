@@ -25,9 +25,7 @@ def reflect_map(name: str, values: torch.Tensor) -> torch.Tensor:
     return sign * values.flip(-1).roll(shift, -1)
 
 
-def particle_hole_map(
-    name: str, values: torch.Tensor, density: torch.Tensor
-) -> torch.Tensor:
+def particle_hole_map(name: str, values: torch.Tensor, density: torch.Tensor) -> torch.Tensor:
     """Image of an observable (..., L) of density `density` under the particle-hole map."""
     if name == "density":
         return 1.0 - values

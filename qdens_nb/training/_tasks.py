@@ -125,8 +125,14 @@ def direct_channels(centred: torch.Tensor, V: torch.Tensor, flux: torch.Tensor) 
     return torch.cat([centred[:, None], constant], 1)
 
 
-_SIGNED = {"potential_from_mid_gap", "density", "half_density", "free_density", "staggered_mean",
-           "second_density"}
+_SIGNED = {
+    "potential_from_mid_gap",
+    "density",
+    "half_density",
+    "free_density",
+    "staggered_mean",
+    "second_density",
+}
 _BONDS = {"coherence", "half_coherence", "free_coherence"}
 
 
@@ -213,4 +219,7 @@ def particle_hole_channels(channels: torch.Tensor) -> torch.Tensor:
     return out
 
 
-TASKS = {"chain": CorrectionTask, "chain_cnn": DirectTask}
+TASKS: dict[str, type[CorrectionTask] | type[DirectTask]] = {
+    "chain": CorrectionTask,
+    "chain_cnn": DirectTask,
+}
