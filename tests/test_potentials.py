@@ -43,11 +43,10 @@ def test_random_potentials(kind, shape, dims):
 def test_designed_potentials_sit_in_the_middle(kind, shape):
     potential = DESIGNED[kind](shape)
     assert potential.shape == tuple(np.atleast_1d(shape)) and potential.attrs["kind"] == kind
-    if kind == "harmonic_trap" or (kind != "linear_tilt" and potential.shape[0] % 2):
-        for axis in range(potential.ndim):
-            np.testing.assert_allclose(potential, np.flip(potential.values, axis), atol=1e-12)
     if kind == "linear_tilt":
         np.testing.assert_allclose(potential, -np.flip(potential.values, 0), atol=1e-12)
+    elif kind == "harmonic_trap" or potential.shape[0] % 2:
+        np.testing.assert_allclose(potential, np.flip(potential.values, 0), atol=1e-12)
 
 
 def test_white_noise_is_uniform():
@@ -62,10 +61,9 @@ def test_coloured_noise_has_the_spectrum_it_names(exponent):
     v = P.coloured_noise(sites, exponent, samples=4000, seed=0).values
     assert np.abs(v).max(axis=1) == pytest.approx(1.0)
     np.testing.assert_allclose(v.mean(axis=1), 0.0, atol=1e-12)
-    v = v / v.std(axis=1, keepdims=True)
-    power = (np.abs(np.fft.rfft(v)) ** 2).mean(axis=0)[1:-1]
-    slope = np.polyfit(np.log(np.arange(1, sites // 2)), np.log(power), 1)[0]
-    assert slope == pytest.approx(-exponent, abs=0.12)
+    log_power = np.log(np.abs(np.fft.rfft(v)) ** 2).mean(axis=0)[1:-1]
+    slope = np.polyfit(np.log(np.arange(1, sites // 2)), log_power, 1)[0]
+    assert slope == pytest.approx(-exponent, abs=0.02)
 
 
 def test_correlated_disorder_decays_over_the_length_it_names():
