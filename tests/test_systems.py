@@ -86,22 +86,23 @@ def test_solvers_refuse_other_systems():
         check_system(FLAT, "fermion_chain")
 
 
-def problems():
-    noise = qd.potentials.coloured_noise(6, [1.0, 2.0], samples=2, seed=0)
-    yield qd.fermion_chain(noise, V=[0.5, 1.0], mu=0.2, flux=0.3)
-    yield qd.fermion_chain(qd.potentials.step_well(6, 1.0, 2), boundary="open")
-    yield qd.bose_hubbard(qd.potentials.harmonic_trap((4, 4), 0.1, units="t"))
-    yield qd.quantum_dot(qd.potentials.step_well((4, 4), 0.1, (2, 3), units="eV"))
-    yield qd.solvers.chain_ed(qd.fermion_chain(noise, V=[0.5, 1.0], flux=0.3))
-    yield qd.solvers.chain_free(qd.fermion_chain(FLAT + np.arange(6)), N=2)
+NOISE = qd.potentials.coloured_noise(6, [1.0, 2.0], samples=2, seed=0)
+DATASETS = {
+    "chain batch": lambda: qd.fermion_chain(NOISE, V=[0.5, 1.0], mu=0.2, flux=0.3),
+    "open well": lambda: qd.fermion_chain(qd.potentials.step_well(6, 1.0, 2), boundary="open"),
+    "lattice": lambda: qd.bose_hubbard(qd.potentials.harmonic_trap((4, 4), 0.1, units="t")),
+    "dot": lambda: qd.quantum_dot(qd.potentials.step_well((4, 4), 0.1, (2, 3), units="eV")),
+    "solved batch": lambda: qd.solvers.chain_ed(qd.fermion_chain(NOISE, V=[0.5, 1.0])),
+    "solved": lambda: qd.solvers.chain_free(qd.fermion_chain(np.arange(6.0), flux=0.3), N=2),
+}
 
 
-@pytest.mark.parametrize("index", range(6))
-def test_round_trip_through_netcdf(index, tmp_path):
-    problem = list(problems())[index]
-    problem.to_netcdf(tmp_path / "problem.nc")
-    with xr.open_dataset(tmp_path / "problem.nc") as reopened:
+@pytest.mark.parametrize("name", DATASETS)
+def test_round_trip_through_netcdf(name, tmp_path):
+    data = DATASETS[name]()
+    data.to_netcdf(tmp_path / "data.nc")
+    with xr.open_dataset(tmp_path / "data.nc") as reopened:
         reopened.load()
-    xr.testing.assert_identical(problem, reopened)
-    for name in problem.variables:
-        assert problem[name].dtype == reopened[name].dtype
+    xr.testing.assert_identical(data, reopened)
+    for variable in data.variables:
+        assert data[variable].dtype == reopened[variable].dtype

@@ -54,7 +54,8 @@ def describe(path: str | Path, *, progress: bool = False) -> dict[str, Any]:
         state = report["checksums"][file.name] = checksum_state(file)
         if not folder or state != "damaged":
             _add(report, file)
-    return report
+    by_size = sorted(report["samples"].items(), key=lambda item: int(item[0].split()[0]))
+    return {**report, "samples": dict(by_size)}
 
 
 def _add(report: dict[str, Any], path: Path) -> None:

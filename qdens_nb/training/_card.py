@@ -25,14 +25,17 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 
 def density_and_spread(
-    members: Sequence[ChainResNet], inputs: torch.Tensor
+    members: Sequence[ChainResNet], inputs: torch.Tensor, fixed_number: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean density output (B, L) of the ensemble and its uncalibrated spread.
 
-    The spread joins the learnt scale of the error and the disagreement of the members.
+    The spread joins the learnt scale of the error and the disagreement of the members. At a
+    fixed number of particles the mean over the sites is taken out of each answer first.
     """
     answers = [member(inputs) for member in members]
     density = torch.stack([answer["density"] for answer in answers])
+    if fixed_number:
+        density = density - density.mean(-1, keepdim=True)
     scale = torch.stack([answer["log_scale"] for answer in answers]).mean(0).exp()
     disagreement = density.var(0, correction=0)
     return density.mean(0), torch.sqrt(scale**2 + disagreement)
@@ -48,9 +51,8 @@ def calibrate(
     for batch in sequential_batches(store.validation, 512):
         batch = {k: v.float() if v.is_floating_point() else v for k, v in batch.items()}
         inputs, target = task.inputs(batch, None)
-        density, spread = density_and_spread(members, inputs)
+        density, spread = density_and_spread(members, inputs, config.task == "chain")
         if config.task == "chain":
-            density = density - density.mean(-1, keepdim=True)
             energy = torch.stack([m(inputs)["energy"].sum(-1) for m in members]).mean(0)
             energies.append((energy - target["energy"]).abs())
         errors.append((density - target["density"]).abs().flatten())

@@ -156,6 +156,13 @@ class DirectPredictor(ChainPredictor):
 class CorrectionPredictor(ChainPredictor):
     """Our network: Hartree-Fock at fixed N, corrected; N from the corrected energies."""
 
+    def _answers(self, inputs: torch.Tensor) -> list[dict[str, torch.Tensor]]:
+        """Answers of the members; N is fixed, so the mean of a density correction is taken out."""
+        return [
+            {**answer, "density": answer["density"] - answer["density"].mean(-1, keepdim=True)}
+            for answer in super()._answers(inputs)
+        ]
+
     def at_fixed_number(
         self, potential: np.ndarray, V: np.ndarray, flux: np.ndarray, number: np.ndarray
     ) -> Arrays:
