@@ -107,11 +107,21 @@ def style_of(solver: str, index: int = 0) -> Style:
     return Style(solver, color, _DASHES[index % len(_DASHES)], _SYMBOLS[index % len(_SYMBOLS)])
 
 
+#: Names of observables that are short enough for an axis
+SHORT_NAMES = {
+    "density": "density ⟨n<sub>x</sub>⟩",
+    "density_variance": "variance of n<sub>x</sub>",
+    "density_correlation": "correlation ⟨n<sub>x</sub> n<sub>x+1</sub>⟩",
+    "coherence": "coherence Re ⟨c<sup>†</sup><sub>x</sub> c<sub>x+1</sub>⟩",
+    "current": "current ⟨j<sub>x</sub>⟩",
+    "current_correlation": "Re ⟨j<sub>x</sub> j<sub>x+1</sub>⟩",
+}
+
+
 def axis_title(array: xr.DataArray) -> str:
-    """Long name and unit of a labelled array."""
-    name = str(array.attrs.get("long_name", array.name))
-    units = str(array.attrs.get("units", "1"))
-    name = name.replace("<", "⟨").replace(">", "⟩")
+    """Name and unit of a labelled array."""
+    name = SHORT_NAMES.get(str(array.name), str(array.attrs.get("long_name", array.name)))
+    units = str(array.attrs.get("units", "1")).replace("^2", "²")
     return name if units in ("1", "") else f"{name} ({units})"
 
 

@@ -24,8 +24,8 @@ from playwright.sync_api import Page, sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-TALL = 14000
-PIECE = 1500
+TALL = 1600
+OVERLAP = 60
 
 _READY = """() => {
   const panel = window.jupyterapp && window.jupyterapp.shell.currentWidget;
@@ -43,8 +43,18 @@ _ERRORS = """() => window.jupyterapp.shell.currentWidget.content.widgets
   .filter(c => c.model.type === 'code')
   .flatMap(c => c.model.outputs.toJSON())
   .filter(o => o.output_type === 'error').map(o => o.ename + ': ' + o.evalue)"""
-_HEIGHT = """() => Math.max(...[...document.querySelectorAll('.jp-Notebook .jp-Cell')]
-  .map(c => c.getBoundingClientRect().bottom))"""
+_BOX = """() => {
+  const box = document.querySelector('.jp-Notebook .jp-WindowedPanel-outer')
+    || document.querySelector('.jp-WindowedPanel-outer');
+  window.qdensBox = box;
+  const r = box.getBoundingClientRect();
+  return {x: r.x, y: r.y, width: r.width, height: r.height};
+}"""
+_SCROLL = """top => {
+  window.qdensBox.scrollTop = top;
+  return window.qdensBox.scrollTop;
+}"""
+_NO_NEWS = ".Toastify { display: none !important; }"
 
 
 @contextmanager
@@ -71,7 +81,10 @@ def jupyterlab(folder: Path) -> Iterator[str]:
         yield address
     finally:
         server.terminate()
-        server.wait(20)
+        try:
+            server.wait(60)
+        except subprocess.TimeoutExpired:
+            server.kill()
 
 
 def run_all(page: Page, address: str, name: str, timeout: float) -> list[str]:
@@ -88,19 +101,24 @@ def run_all(page: Page, address: str, name: str, timeout: float) -> list[str]:
     return page.evaluate(_ERRORS)
 
 
-def shoot(page: Page, stem: str, width: int) -> list[Path]:
-    """Save the page piece by piece from top to bottom."""
+def shoot(page: Page, stem: str) -> list[Path]:
+    """Scroll from top to bottom and save what is seen."""
     pictures = BUILD / "pictures"
     pictures.mkdir(parents=True, exist_ok=True)
     for old in pictures.glob(f"{stem}_[0-9][0-9].png"):
         old.unlink()
-    height = min(int(page.evaluate(_HEIGHT)) + 20, TALL)
-    made = []
-    for number, top in enumerate(range(0, height, PIECE)):
-        path = pictures / f"{stem}_{number:02d}.png"
-        clip = {"x": 0, "y": top, "width": width, "height": min(PIECE, height - top)}
-        page.screenshot(path=path, clip=clip)
-        made.append(path)
+    page.add_style_tag(content=_NO_NEWS)
+    box = page.evaluate(_BOX)
+    made: list[Path] = []
+    top, reached = 0.0, -1.0
+    while len(made) < 60:
+        at = page.evaluate(_SCROLL, top)
+        if at <= reached:
+            break
+        page.wait_for_timeout(1200)
+        made.append(pictures / f"{stem}_{len(made):02d}.png")
+        page.screenshot(path=made[-1], clip=box)
+        reached, top = at, at + box["height"] - OVERLAP
     return made
 
 
@@ -127,7 +145,7 @@ def main() -> int:
             shutil.copy(path, folder / "tutorials")
             page = browser.new_page(viewport={"width": options.width, "height": TALL})
             errors = run_all(page, address, path.name, options.timeout)
-            made = shoot(page, path.stem, options.width)
+            made = shoot(page, path.stem)
             print(f"{path}: {len(made)} pictures in {made[0].parent}")
             for error in errors:
                 print(f"  {error}", file=sys.stderr)
