@@ -6,6 +6,7 @@ import json
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -170,7 +171,7 @@ def _join(parts: list[xr.Dataset]) -> xr.Dataset:
     return joined.drop_attrs(deep=False).assign_attrs(common)
 
 
-def _has(data: xr.Dataset, name: str, value: object) -> bool:
+def _has(data: xr.Dataset, name: str, value: Any) -> bool:
     return name in data.attrs and bool(np.array_equal(data.attrs[name], value))
 
 

@@ -227,7 +227,7 @@ class FriedelApp:
         )
 
     @property
-    def values(self) -> dict[str, float]:
+    def values(self) -> dict[str, Any]:
         """The sliders' values."""
         return {name: slider.value for name, slider in self.sliders.items()}
 
