@@ -63,7 +63,7 @@ def main(
 
 @app.command()
 def generate(
-    system: Annotated[str, typer.Argument(help="What to generate: chain or chain_wells.")],
+    system: Annotated[str, typer.Argument(help="chain, chain_wells or chain_well_grid.")],
     out: Annotated[Path, typer.Option(help="Folder of the shards; repeat a command to resume.")],
     config: Annotated[Path | None, typer.Option(help="YAML file of the recipe.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
@@ -89,7 +89,9 @@ def generate(
 def _resize(recipe: Any, size: int) -> Any:
     if hasattr(recipe, "count"):
         return replace(recipe, count=size)
-    return replace(recipe, sites=dict.fromkeys(recipe.sites, size))
+    if isinstance(recipe.sites, dict):
+        return replace(recipe, sites=dict.fromkeys(recipe.sites, size))
+    raise ValueError("--size: this recipe is a grid, its size follows from its values")
 
 
 @app.command()

@@ -73,6 +73,8 @@ def test_generate_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     config.write_text("colour: blue\n")
     text = refused("generate", "chain", *out, "--config", config)
     assert "unknown key 'colour'" in text and "allowed are sites" in text
+    assert "is a grid" in refused("generate", "chain_well_grid", *out, "--size", 3)
+    assert "no size without" in refused("generate", "chain", *out, "--size", 0)
     assert "No such file" in refused("generate", "chain", *out, "--config", tmp_path / "none.yaml")
 
 

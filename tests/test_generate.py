@@ -191,6 +191,7 @@ def test_full_disk_leaves_no_partial_file(
         ({"site": {8: 1}}, "unknown key 'site'.*allowed are sites, V_max"),
         ({"sites": {8: 0}}, "no size without samples"),
         ({"sites": {2: 5}}, "at least 3"),
+        ({"sites": {8: 1, 23: 5}}, "takes 22"),
         ({"sites": {8.5: 5}}, "does not fit"),
         ({"sites": [8]}, "does not fit"),
         ({"amplitude": [0.0, 1.0]}, "positive"),

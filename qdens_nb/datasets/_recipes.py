@@ -119,12 +119,16 @@ def _as(value: Any, hint: Any) -> Any:
 
 def _check(values: dict[str, Any]) -> None:
     """Check what recipes have in common, where they have it."""
+    from qdens_nb.solvers._chain_ed import MAX_SITES
+
     sites = values["sites"]
     counts = sites.values() if isinstance(sites, dict) else [1]
     if not sites or min(sites) < 3 or min(counts) < 1:
         raise ValueError(f"sites: {sites!r}; give sizes of at least 3, and no size without samples")
+    if isinstance(sites, dict) and max(sites) > MAX_SITES:
+        raise ValueError(f"sites: {max(sites)} sites; exact diagonalisation takes {MAX_SITES}")
     for key in ("amplitude", "exponent", "depth", "mu"):
-        if key in values and not -1e6 < values[key][0] <= values[key][1] < 1e6:
+        if key in values and not -1e6 < values[key][0] <= values[key][-1] < 1e6:
             raise ValueError(f"{key}: {values[key]!r}; give finite numbers, lowest and highest")
     if "amplitude" in values and values["amplitude"][0] <= 0:
         raise ValueError(f"amplitude: {values['amplitude']!r}; give positive numbers")
