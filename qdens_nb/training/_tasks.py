@@ -145,7 +145,7 @@ class CorrectionTask:
     def prepare(self, data: xr.Dataset) -> dict[str, torch.Tensor]:
         sites = data.sizes["x"]
         if "particle_number" in data:
-            number = data["particle_number"].values
+            number = np.rint(data["particle_number"].values).astype(int)
         else:
             number = np.rint(data["density"].sum("x").values).astype(int)
         data = data.isel(sample=(number > 0) & (number < sites))

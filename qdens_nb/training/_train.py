@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
 
+from qdens_nb.datasets import checksum_state
 from qdens_nb.training._batches import BatchStream, Store, load_store, sequential_batches
 from qdens_nb.training._card import calibrate, save_weights
 from qdens_nb.training._config import TrainConfig
@@ -37,6 +38,9 @@ def training_files(data: str | Path | list[str | Path]) -> list[Path]:
         if not entry.exists():
             raise FileNotFoundError(f"{entry} does not exist; make it with 'qdens generate chain'")
         files += sorted(entry.rglob("*.nc")) if entry.is_dir() else [entry]
+    damaged = [str(path) for path in files if checksum_state(path) == "damaged"]
+    if damaged:
+        raise ValueError(f"damaged: {', '.join(damaged)}; 'qdens generate' computes them again")
     return files
 
 
