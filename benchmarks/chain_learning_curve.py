@@ -1,6 +1,6 @@
 """Error on unseen wells against the number of training samples, for both kinds of network.
 
-Needs the training data of `make data-chain` in runs/train; every network gets the same time.
+Needs the training data of `make data-chain` in runs/train; every network takes the same steps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from qdens_nb.training import TrainConfig, load_predictor, train
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = (1_000, 4_000, 16_000, 64_000)
-MINUTES = 0.75
+STEPS = 800
 
 
 def main() -> None:
@@ -33,23 +33,22 @@ def main() -> None:
                 learning_rate=learning_rate,
                 use_every=4,
                 max_samples=samples,
-                steps=100_000,
-                max_minutes=MINUTES,
+                steps=STEPS,
                 precision="bf16",
                 validate_every=100_000,
             )
             out = ROOT / "runs" / "curve" / f"{model}_{samples}"
             train(model, config, data=ROOT / "runs/train", out=out, workers=2, progress=False)
             predictor = load_predictor(out)
-            row = {"model": model, "training samples": samples, "minutes": MINUTES}
+            row = {"model": model, "training samples": samples, "steps": STEPS}
             for name, data in (("wells", wells), ("noise", noise)):
                 error = np.abs(predictor(data)["density"] - data["density"])
                 row[f"mean error, {name} L = 18"] = float(error.mean())
             rows.append(row)
             print(row, flush=True)
     result = {
-        "caption": "Mean absolute error of the density on wells and noise at L = 18 against the number of training samples; "
-        f"small networks (6 blocks of 48 channels), {MINUTES} min each.",
+        "caption": "Mean absolute error of the density on wells and noise at L = 18 against the "
+        f"number of training samples; small networks (6 blocks of 48 channels), {STEPS} steps.",
         "command": "python benchmarks/chain_learning_curve.py",
         "rows": rows,
     }
