@@ -54,6 +54,11 @@ _SCROLL = """top => {
   window.qdensBox.scrollTop = top;
   return window.qdensBox.scrollTop;
 }"""
+_CELLS_IN_VIEW = """() => {
+  const top = window.qdensBox.getBoundingClientRect().top;
+  return [...document.querySelectorAll('.jp-Notebook .jp-Cell')]
+    .some(c => c.getBoundingClientRect().bottom > top + 80);
+}"""
 _NO_NEWS = ".Toastify { display: none !important; }"
 
 
@@ -116,6 +121,8 @@ def shoot(page: Page, stem: str) -> list[Path]:
         if at <= reached:
             break
         page.wait_for_timeout(1200)
+        if not page.evaluate(_CELLS_IN_VIEW):
+            break
         made.append(pictures / f"{stem}_{len(made):02d}.png")
         page.screenshot(path=made[-1], clip=box)
         reached, top = at, at + box["height"] - OVERLAP

@@ -63,8 +63,9 @@ def chain_free(problem: xr.Dataset, N: int | None = None, *, progress: bool = Fa
     check_system(problem, "fermion_chain")
     if np.any(problem["V"].values != 0):
         raise ValueError(
-            f"V reaches {float(abs(problem['V']).max()):g} J; free fermions know no interaction: "
-            "use solvers.chain_ed (up to 22 sites), chain_dmrg or, approximately, chain_hartree_fock"
+            f"V reaches {float(abs(problem['V']).max()):g} J; free fermions know no "
+            "interaction: use solvers.chain_ed (up to 22 sites), chain_dmrg or, approximately, "
+            "chain_hartree_fock"
         )
     sites = problem.sizes["x"]
     if N is not None and not 0 <= N <= sites:

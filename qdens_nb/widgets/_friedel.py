@@ -161,6 +161,7 @@ class FriedelApp:
             description="Nearest precomputed",
             disabled=not self._known_points,
             tooltip="move the sliders to the nearest point whose exact curve is shipped",
+            layout=ipywidgets.Layout(width="auto"),
         )
         self.status = ipywidgets.Label()
         self.text = ipywidgets.HTML()
@@ -192,7 +193,9 @@ class FriedelApp:
             2, 1, shared_xaxes=True, row_heights=[0.74, 0.26], vertical_spacing=0.04
         )
         figure = go.FigureWidget(panels)
-        figure.update_layout(template="qdens", height=470, margin={"l": 65, "r": 15, "t": 45})
+        figure.update_layout(
+            template="qdens", height=480, width=790, margin={"l": 65, "r": 15, "t": 45}
+        )
         figure.update_xaxes(title_text="x (site)", row=2, col=1)
         figure.update_yaxes(title_text="density ⟨n<sub>x</sub>⟩", range=[-0.04, 1.04], row=1, col=1)
         figure.update_yaxes(title_text="v, μ (J)", range=[-3.4, 3.4], row=2, col=1)
@@ -338,7 +341,7 @@ class FriedelApp:
             for name, trace in self._lines.items():
                 shown = name in density
                 trace.x, trace.y = (x, density[name]) if shown else ([], [])
-                trace.showlegend = shown
+                trace.visible = shown
                 band = self._bands[name]
                 if name in stderr:
                     shape = error_band(x, density[name], stderr[name], style_of(name))
@@ -347,7 +350,9 @@ class FriedelApp:
                     band.x, band.y = [], []
             self._potential.x, self._potential.y = x, data["potential"].values
             self._mu.x, self._mu.y = [x[0], x[-1]], [float(data["mu"])] * 2
-        self.text.value = f'<p role="status" aria-live="polite">{summary(data)}</p>'
+        self.text.value = (
+            f'<p role="status" aria-live="polite" style="line-height: 1.5">{summary(data)}</p>'
+        )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return self.widget._repr_mimebundle_(**kwargs)

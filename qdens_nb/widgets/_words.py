@@ -33,7 +33,7 @@ def summary(data: xr.Dataset) -> str:
         doubted = np.flatnonzero(stderr > DOUBT)
         where = f"at sites {_listing(doubted)}" if doubted.size else "nowhere"
         text.append(f"<b>{label[name].capitalize()}</b> expects an error above {DOUBT:g} {where}.")
-    return " ".join(text)
+    return "<br>".join(text)
 
 
 def curves_of(data: xr.Dataset, name: str) -> dict[str, np.ndarray]:
