@@ -43,12 +43,26 @@ _NOTE = {
 }
 
 
+def quick_hartree_fock(problem: xr.Dataset) -> xr.Dataset:
+    """Hartree-Fock that starts from the N of a rough run: as much as a slider can wait for."""
+    solve = qdens_nb.solvers.chain_hartree_fock
+    mu, sites = float(problem["mu"]), problem.sizes["x"]
+    solved: dict[int, xr.Dataset] = {}
+    best, last = int(solve(problem, starts=1, tolerance=1e-3)["particle_number"]), None
+    while best != last:
+        for n in range(max(best - 1, 0), min(best + 1, sites) + 1):
+            if n not in solved:
+                solved[n] = solve(problem, N=n, starts=3, tolerance=1e-5)
+        last, best = best, min(solved, key=lambda n: float(solved[n]["energy"]) - mu * n)
+    return solved[best]
+
+
 def default_solvers() -> dict[str, Solver]:
     """Both shipped networks and Hartree-Fock, as solvers."""
     return {
         "chain_cnn": qdens_nb.load_predictor("chain_cnn"),
         "chain": qdens_nb.load_predictor("chain"),
-        "hartree_fock": partial(qdens_nb.solvers.chain_hartree_fock, starts=3, tolerance=1e-5),
+        "hartree_fock": quick_hartree_fock,
     }
 
 
