@@ -243,8 +243,13 @@ class CorrectionPredictor(ChainPredictor):
         best: np.ndarray,
         density: np.ndarray,
     ) -> np.ndarray:
-        """Variance of the density from not knowing N, for a Laplace error of the energy."""
-        width = max(2.0 * self.card["calibration"].get("validation_energy_mae", 0.01), 1e-4)
+        """Variance of the density from not knowing N, for a Laplace error of the energy.
+
+        The error of the energy is taken to grow with the size of the ring.
+        """
+        trained = float(np.mean(self.card["ranges"]["sites"] or [density.shape[-1]]))
+        error = self.card["calibration"].get("validation_energy_mae", 0.01)
+        width = max(2.0 * error * max(1.0, density.shape[-1] / trained), 1e-4)
         variance = np.zeros_like(density)
         for (i, n), (grand, values) in found.items():
             if n != best[i]:
