@@ -20,8 +20,8 @@ def friedel() -> None:
     away = abs(known["V"] - V) + abs(known["potential"].min("x") + DEPTH)
     one = known.isel(sample=int(away.values.argmin()))
     solvers = {
-        "chain_cnn": qd.load_predictor("chain_cnn"),
         "hartree_fock": qd.solvers.chain_hartree_fock,
+        "chain_cnn": qd.load_predictor("chain_cnn"),
         "chain": qd.load_predictor("chain"),
     }
     problem = one[["potential", "V", "mu", "flux"]].assign_attrs(one.attrs)
@@ -36,7 +36,7 @@ def friedel() -> None:
     made.add_vrect(
         x0=inside[0] - 0.5, x1=inside[-1] + 0.5, fillcolor="#777777", opacity=0.1, line_width=0
     )
-    made.update_layout(width=1000, font_size=15)
+    made.update_layout(width=1000, font_size=15, title_x=0.01)
     made.write_image(IMAGES / "01_friedel_oscillations.png", scale=1.5)
 
 

@@ -14,7 +14,7 @@ import numba
 import numpy as np
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def energy_functional(potential, hop, V, n, g, bonds):
     """Hartree-Fock energy of density n and bond order g (hop = -J exp(-i peierls))."""
     sites = n.size
@@ -28,7 +28,7 @@ def energy_functional(potential, hop, V, n, g, bonds):
     return total
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def mean_field_matrix(potential, hop, V, n, g, bonds):
     """The L x L Fock matrix h[x, y], H = sum h[x, y] c+_x c_y."""
     sites = n.size
@@ -45,7 +45,7 @@ def mean_field_matrix(potential, hop, V, n, g, bonds):
     return h
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def fill_orbitals(vectors, particles, bonds):
     """Density and bond order <c+_x c_{x+1}> of the lowest orbitals."""
     sites = vectors.shape[0]
@@ -60,7 +60,7 @@ def fill_orbitals(vectors, particles, bonds):
     return n, g
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def solve_mean_field(potential, hop, V, particles, bonds, n, g, tolerance, iterations):
     """Iterate from the density n and bond order g to self-consistency.
 
@@ -145,7 +145,7 @@ def solve_mean_field(potential, hop, V, particles, bonds, n, g, tolerance, itera
     return new_n, new_g, levels, orbitals, energy, change, used
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def free_start(potential, hop, particles, bonds, zero):
     """Density and bond order of the non-interacting problem."""
     sites = potential.size

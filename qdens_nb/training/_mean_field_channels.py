@@ -41,7 +41,7 @@ _SAME = 2e-2
 _STAGGERED_FROM = 0.5
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _channels_one(potential, hop, V, particles, zero, out):
     """Fill out (channels, L) and return the energy of the leading solution."""
     sites = potential.size
@@ -124,7 +124,7 @@ def _channels_one(potential, hop, V, particles, zero, out):
     return energy
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _many(potential, V, hop, particles, zero, channels, energies):
     for i in range(potential.shape[0]):
         energies[i] = _channels_one(potential[i], hop[i], V[i], particles[i], zero, channels[i])

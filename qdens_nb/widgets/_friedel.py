@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -44,17 +46,17 @@ _NOTE = {
 
 
 def quick_hartree_fock(problem: xr.Dataset) -> xr.Dataset:
-    """Hartree-Fock that starts from the N of a rough run: as much as a slider can wait for."""
-    solve = qdens_nb.solvers.chain_hartree_fock
+    """Hartree-Fock that looks for N roughly: as much as a slider can wait for."""
+    solve = partial(qdens_nb.solvers.chain_hartree_fock, starts=3)
     mu, sites = float(problem["mu"]), problem.sizes["x"]
-    solved: dict[int, xr.Dataset] = {}
+    grand: dict[int, float] = {}
     best, last = int(solve(problem, starts=1, tolerance=1e-3)["particle_number"]), None
     while best != last:
         for n in range(max(best - 1, 0), min(best + 1, sites) + 1):
-            if n not in solved:
-                solved[n] = solve(problem, N=n, starts=3, tolerance=1e-5)
-        last, best = best, min(solved, key=lambda n: float(solved[n]["energy"]) - mu * n)
-    return solved[best]
+            if n not in grand:
+                grand[n] = float(solve(problem, N=n, tolerance=1e-3)["energy"]) - mu * n
+        last, best = best, min(grand, key=lambda n: grand[n])
+    return solve(problem, N=best, tolerance=1e-5)
 
 
 def default_solvers() -> dict[str, Solver]:
@@ -74,12 +76,19 @@ def well_problem(V: float, mu: float, depth: float, width: int, sites: int) -> x
 def compute(
     V: float, mu: float, depth: float, width: int, sites: int, solvers: Mapping[str, Solver]
 ) -> xr.Dataset:
-    """Answers of all `solvers` to one well, along a dim ``solver``."""
+    """Answers of all `solvers`, which run side by side, to one well, along a dim ``solver``."""
     import torch
 
-    # Grad mode belongs to a thread, and a slider's callback may run in any thread.
-    with torch.no_grad():
-        return analysis.compare(well_problem(V, mu, depth, width, sites), solvers)
+    problem = well_problem(V, mu, depth, width, sites)
+
+    def answer(solver: Solver) -> xr.Dataset:
+        # Grad mode belongs to a thread.
+        with torch.no_grad():
+            return solver(problem)
+
+    with ThreadPoolExecutor(max(len(solvers), 1)) as pool:
+        answers = dict(zip(solvers, pool.map(answer, solvers.values()), strict=True))
+    return analysis.side_by_side(problem, answers)
 
 
 def solve_exact(problem: xr.Dataset, report: Report | None = None) -> xr.Dataset:
