@@ -145,7 +145,7 @@ def friedel_wavelength(density: Any, shortest: float = 2.0) -> float:
     return float(2 * np.pi / waves[residuals.argmin()])
 
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(160)
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(80)
 
 
 def _bethe(V: float, cut: float) -> tuple[float, float]:
@@ -206,5 +206,5 @@ def luttinger_parameter(V: float, filling: float = 0.5) -> float:
     if filling > 0.4995:
         return references.luttinger_K(V)
     V = min(V, 2 - 1e-8)
-    cut = brentq(lambda log: _bethe(V, np.exp(log))[0] - filling, -12.0, 3.5)
+    cut = brentq(lambda log: _bethe(V, np.exp(log))[0] - filling, -12.0, 2.2)
     return _bethe(V, np.exp(cut))[1]
