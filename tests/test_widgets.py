@@ -128,7 +128,7 @@ def test_dmrg_arrives_in_the_background(app: FriedelApp, monkeypatch: pytest.Mon
     app.set(V=0.8)
     app.exact_button.click()
     app.wait(300)
-    assert app.status.value == "Exact: chain_dmrg"
+    assert app.status.value == "Exact curve by DMRG"
     exact = qd.solvers.chain_ed(_friedel.well_problem(**app.values))
     np.testing.assert_allclose(app.data.density.sel(solver="exact"), exact.density, atol=1e-5)
 

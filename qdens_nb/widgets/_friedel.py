@@ -216,13 +216,13 @@ class FriedelApp:
         )
         figure = go.FigureWidget(panels)
         figure.update_layout(
-            template="qdens", height=480, width=790, margin={"l": 65, "r": 15, "t": 45}
+            template="qdens", height=480, autosize=True, margin={"l": 65, "r": 15, "t": 45}
         )
         figure.update_xaxes(title_text="x (site)", row=2, col=1)
         figure.update_yaxes(title_text="density ⟨n<sub>x</sub>⟩", range=[-0.04, 1.04], row=1, col=1)
         figure.update_yaxes(title_text="v, μ (J)", range=[-3.4, 3.4], row=2, col=1)
         self._bands, self._lines = {}, {}
-        for index, name in enumerate((*self.solvers, "exact")):
+        for index, name in enumerate(("exact", *self.solvers)):
             style = style_of(name, index)
             figure.add_trace(error_band([], [], [], style), row=1, col=1)
             self._bands[name] = figure.data[-1]
@@ -291,7 +291,7 @@ class FriedelApp:
             if known is None:
                 self._show()
             else:
-                self._add_exact(known, "Exact: precomputed by DMRG")
+                self._add_exact(known, "Exact curve precomputed by DMRG")
 
     def compute_exact(self) -> None:
         """Add the exact curve: at once for small rings, in the background for large ones."""
@@ -338,7 +338,7 @@ class FriedelApp:
             if not problem.identical(well_problem(**self.values)):
                 return
             if result is not None:
-                self._add_exact(result, f"Exact: {result.attrs['engine']}")
+                self._add_exact(result, f"Exact curve by {style_of(result.attrs['engine']).label}")
             elif isinstance(error, Stopped):
                 self._idle("Stopped; no exact curve")
             else:
