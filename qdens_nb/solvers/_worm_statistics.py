@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -10,20 +11,46 @@ from qdens_nb.solvers._bose_common import neighbours
 from qdens_nb.solvers._worm_chain import Chain
 from qdens_nb.solvers._worm_measure import BOND_MAPS, SCALARS, SITE_MAPS
 
-
-def pooled_bins(chains: list[Chain]) -> np.ndarray:
-    """Bins of all chains, (bins, entries of a row)."""
-    return np.concatenate([np.array(chain.bins) for chain in chains])
+LEAST_BINS = 12
 
 
-def standard_error(bins: np.ndarray) -> np.ndarray:
-    """Standard error of the mean of independent bins."""
-    return bins.std(axis=0, ddof=1) / np.sqrt(len(bins))
+def all_bins(chains: list[Chain]) -> list[np.ndarray]:
+    """Bins of each chain, (bins, entries of a row)."""
+    return [np.array(chain.bins) for chain in chains]
+
+
+def standard_error(parts: list[np.ndarray]) -> np.ndarray:
+    """Standard error of the mean of the columns, with what longer bins add.
+
+    Parameters
+    ----------
+    parts : list of (bins, columns) arrays
+        Bins of equal length from each chain. The columns share one factor for autocorrelation: the
+        largest ratio, over lengths of merged bins (at least 12 of them), of the summed variance of
+        the mean from merged bins to that from the bins given. Many columns (the sites of a map)
+        so make it less noisy.
+    """
+    naive = _variance_of_mean(parts)
+    factor, merged, length = 1.0, parts, 1
+    while min(len(part) for part in merged) >= 2 * LEAST_BINS:
+        merged = [0.5 * (p[: len(p) // 2 * 2 : 2] + p[1 : len(p) // 2 * 2 : 2]) for p in merged]
+        length *= 2
+        if naive.sum() > 0:
+            factor = max(factor, _variance_of_mean(merged).sum() / naive.sum())
+    # what bins of this length miss if correlations decay exponentially
+    missed = min(0.5, (factor - 1.0 / factor) / (2.0 * length))
+    return np.sqrt(naive * factor / (1.0 - missed))
+
+
+def _variance_of_mean(parts: list[np.ndarray]) -> np.ndarray:
+    count = sum(len(part) for part in parts)
+    spread = sum(((part - part.mean(axis=0)) ** 2).sum(axis=0) for part in parts)
+    return spread / (count - len(parts)) / count
 
 
 def density_error(chains: list[Chain]) -> float:
     """Standard error of the local density, root mean square over sites."""
-    error = standard_error(pooled_bins(chains)[:, : chains[0].sites])
+    error = standard_error([bins[:, : chains[0].sites] for bins in all_bins(chains)])
     return float(np.sqrt(np.mean(error**2)))
 
 
@@ -39,26 +66,36 @@ def _jackknife(bins: np.ndarray, function: Any) -> tuple[float, float]:
 def autocorrelation_time(chains: list[Chain]) -> float:
     """Integrated autocorrelation time in sweeps of the local density, averaged over variances.
 
-    Half the ratio of the variance of bins times their length to the variance of single
-    measurements; 0.5 for independent measurements.
+    Half the ratio of the variance of the mean times the number of measurements to the variance of
+    single measurements; 0.5 for independent ones.
     """
-    binned = single = 0.0
-    for chain in chains:
-        bins = np.array(chain.bins)[:, : chain.sites]
-        mean = bins.mean(axis=0)
-        measured = chain.bin_size * len(bins)
-        squares = chain.squares[: chain.sites] * (measured / max(chain.measured, 1))
-        binned += chain.bin_size * bins.var(axis=0, ddof=1).sum()
-        single += max(float((squares / measured - mean**2).sum()), 0.0)
-    return float(max(0.5, 0.5 * binned / single)) if single > 0 else 0.5
+    sites = chains[0].sites
+    parts = [bins[:, :sites] for bins in all_bins(chains)]
+    squared = standard_error(parts) ** 2
+    measured = sum(chain.bin_size * len(part) for chain, part in zip(chains, parts, strict=True))
+    single = np.zeros(sites)
+    for chain, part in zip(chains, parts, strict=True):
+        mean_square = chain.squares[:sites] / max(chain.measured, 1)
+        single += np.maximum(mean_square - part.mean(axis=0) ** 2, 0.0) / len(chains)
+    if single.sum() <= 0:
+        return 0.5
+    return float(max(0.5, 0.5 * measured * squared.sum() / single.sum()))
 
 
 def observables(chains: list[Chain], one: dict[str, Any]) -> dict[str, Any]:
     """Averages and standard errors of everything measured, by the names of BOSE_OBSERVABLES."""
-    bins = pooled_bins(chains)
+    parts = all_bins(chains)
+    bins = np.concatenate(parts)
     sites, directions, beta = chains[0].sites, chains[0].directions, chains[0].beta
     shape = tuple(one["shape"])
-    mean, error = bins.mean(axis=0), standard_error(bins)
+    mean = bins.mean(axis=0)
+
+    def with_error(name: str, columns: Any) -> None:
+        """Add the average and error of a function of the rows, (bins, n) -> (bins, m)."""
+        values = [columns(part) for part in parts]
+        average = np.concatenate(values).mean(axis=0)
+        out[name], out[f"{name}_stderr"] = average, standard_error(values)
+
     out: dict[str, Any] = {}
     at = 0
     for name in (*SITE_MAPS, *BOND_MAPS):
@@ -69,27 +106,34 @@ def observables(chains: list[Chain], one: dict[str, Any]) -> dict[str, Any]:
         if name == "clipped":
             out["clipped"] = float(mean[part].max())
             continue
-        out[name] = mean[part].reshape(full)
-        out[f"{name}_stderr"] = error[part].reshape(full)
+        with_error(name, lambda rows, part=part: rows[:, part])
+        for key in (name, f"{name}_stderr"):
+            out[key] = out[key].reshape(full)
     scalar = {name: at + i for i, name in enumerate(SCALARS)}
     number, number2 = scalar["number"], scalar["number_squared"]
-    density = bins[:, :sites]
-    with_mu = bins[:, scalar["energy"]] + density @ np.full(sites, one["chemical_potential"])
-    out["energy"], out["energy_stderr"] = with_mu.mean(), standard_error(with_mu[:, None])[0]
-    out["particle_number"] = mean[number]
-    out["particle_number_stderr"] = error[number]
-    out["compressibility"], out["compressibility_stderr"] = _jackknife(
+    mu = one["chemical_potential"]
+    scalars = {
+        "energy": lambda rows: rows[:, [scalar["energy"]]] + mu * rows[:, [number]],
+        "particle_number": lambda rows: rows[:, [number]],
+        "structure_factor": lambda rows: rows[:, [scalar["structure_factor"]]],
+        "superfluid_stiffness": lambda rows: (
+            rows[:, scalar["winding_squared"] :] @ side_squared[:, None]
+        ),
+    }
+    side_squared = np.array(shape, dtype=np.float64) ** 2 / (beta * sites * directions)
+    for name, columns in scalars.items():
+        with_error(name, columns)
+        out[name], out[f"{name}_stderr"] = out[name][0], out[f"{name}_stderr"][0]
+    with_error("winding_squared", lambda rows: rows[:, scalar["winding_squared"] :])
+    out["compressibility"], error = _jackknife(
         bins, lambda row: beta * (row[number2] - row[number] ** 2) / sites
     )
-    out["structure_factor"] = mean[scalar["structure_factor"]]
-    out["structure_factor_stderr"] = error[scalar["structure_factor"]]
-    winding = bins[:, scalar["winding_squared"] :]
-    out["winding_squared"] = winding.mean(axis=0)
-    out["winding_squared_stderr"] = standard_error(winding)
-    sides = np.array(shape, dtype=np.float64)
-    stiffness = winding @ (sides**2 / (beta * sites * directions))
-    out["superfluid_stiffness"] = stiffness.mean()
-    out["superfluid_stiffness_stderr"] = standard_error(stiffness[:, None])[0]
+    square = bins[:, [number2]] - 2.0 * mean[number] * bins[:, [number]]
+    plain = np.sqrt(_variance_of_mean([square]))[0]
+    lengths = np.cumsum([0] + [len(part) for part in parts])
+    split = [square[a:b] for a, b in itertools.pairwise(lengths)]
+    inflation = standard_error(split)[0] / plain if plain > 0 else 1.0
+    out["compressibility_stderr"] = error * inflation
     return out
 
 
@@ -131,7 +175,7 @@ def suspicions(chains: list[Chain], one: dict[str, Any]) -> list[str]:
 
 def _frozen_sites(chains: list[Chain], one: dict[str, Any]) -> int:
     """Sites without any fluctuation where a change by one particle lowers the classical energy."""
-    bins = pooled_bins(chains)
+    bins = np.concatenate(all_bins(chains))
     sites = chains[0].sites
     density = bins[:, :sites].mean(axis=0)
     still = (bins[:, :sites].std(axis=0) == 0) & (density == np.round(density))
