@@ -29,8 +29,6 @@ from qdens_nb.solvers._worm_statistics import (
     suspicions,
 )
 
-_BLOCK_SECONDS = 0.3
-
 
 def classical_occupation(one: dict[str, Any], rounds: int = 20) -> np.ndarray:
     """Occupation of lowest energy without hopping, by single-site descent from three starts."""
@@ -130,15 +128,10 @@ class _Run:
             self.seconds[0] += self.spent
             return warm
         measured = self.chains[0].measured
-        step = min(max(128, measured // 8), self.options["sweeps"] - measured)
-        if len(self.chains[0].bins) >= 64:
-            step = min(step, self._interruptible(step))
+        step = min(max(128, min(measured // 8, 2048)), self.options["sweeps"] - measured)
         self._each(pool, lambda chain: chain.advance(step))
         self.seconds[1] += self.spent
         return step
-
-    def _interruptible(self, step: int) -> int:
-        return min(step, 2048)
 
     def state(self) -> dict[str, np.ndarray]:
         """Plain arrays for a checkpoint."""

@@ -159,9 +159,8 @@ def suspicions(chains: list[Chain], one: dict[str, Any]) -> list[str]:
             values = np.array(chain.bins)[:, entry]
             half = len(values) // 2
             parts += [values[:half], values[half:]]
-        size = min(len(part) for part in parts)
         means = np.array([part.mean() for part in parts])
-        within = np.mean([part[:size].var(ddof=1) for part in parts]) / size
+        within = np.mean([standard_error([part[:, None]]) ** 2 for part in parts])
         spread = means.var(ddof=1)
         floor = 1e-20 + (1e-12 * np.abs(means).max()) ** 2
         if spread > (9.0 if len(parts) > 2 else 12.0) * (within + floor):
