@@ -58,7 +58,7 @@ data-chain: $(STAMP)  ## make the shipped data and weights of the chain again (h
 	$(BIN)/qdens generate chain --config configs/$(CHAIN)_full.yaml --seed 1 --out runs/train/random
 	$(BIN)/qdens generate chain --config configs/$(CHAIN)_mirror.yaml --seed 2 --out runs/train/mirror
 	$(BIN)/qdens generate chain --config configs/$(CHAIN)_noise_l18.yaml --seed 11 --out runs/noise_l18
-	$(BIN)/qdens generate chain_wells --config configs/$(CHAIN)_wells.yaml --seed 7 --out runs/wells_ed
+	$(BIN)/qdens generate chain_wells --config configs/$(CHAIN)_wells.yaml --seed 987654 --out runs/wells_ed
 	$(BIN)/qdens generate chain_wells --config configs/$(CHAIN)_wells_l40.yaml --seed 7 --out runs/wells_l40
 	$(BIN)/qdens generate chain_well_grid --config configs/$(CHAIN)_well_grid.yaml --seed 7 --out runs/well_grid
 	for model in chain chain_cnn chain_live chain_cnn_live; do \

@@ -87,6 +87,33 @@ def check_scalar(name: str, value: Any, n_samples: int | None) -> xr.DataArray:
     return xr.DataArray(array, dims="sample")
 
 
+def check_site_coupling(name: str, value: Any, potential: xr.DataArray) -> xr.DataArray:
+    """Return coupling `name` as a scalar, one value per sample, per site, or per both.
+
+    A DataArray is understood by its dims. A plain array is understood by its shape: ``(samples,)``
+    first, then that of the lattice, then ``(samples, *lattice)``.
+    """
+    sizes = {str(dim): size for dim, size in potential.sizes.items()}
+    lattice = tuple(dim for dim in sizes if dim != "sample")
+    forms = [dims for dims in (("sample",), lattice, ("sample", *lattice)) if {*dims} <= {*sizes}]
+    allowed = ", ".join(f"{dims} = {tuple(sizes[d] for d in dims)}" for dims in forms)
+    if isinstance(value, xr.DataArray):
+        dims = tuple(dim for dim in sizes if dim in value.dims)
+        matches = [dims] if {*value.dims} == {*dims} and dims in forms else []
+        values = value.transpose(*dims).values if matches else value.values
+    else:
+        values = np.asarray(value)
+        matches = [dims for dims in forms if values.shape == tuple(sizes[d] for d in dims)]
+    if values.ndim == 0:
+        return check_scalar(name, values, None)
+    if not matches or values.shape != tuple(sizes[d] for d in matches[0]):
+        raise ValueError(
+            f"{name} has shape {np.shape(value)}; give a number or an array of {allowed}"
+        )
+    flat = check_scalar(name, values.ravel(), values.size)
+    return xr.DataArray(flat.values.reshape(values.shape), dims=matches[0])
+
+
 def check_choice(name: str, value: Any, allowed: Sequence[Any]) -> None:
     """Raise ``ValueError`` unless `value` is one of `allowed`."""
     if value not in allowed:

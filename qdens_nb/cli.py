@@ -63,7 +63,12 @@ def main(
 
 @app.command()
 def generate(
-    system: Annotated[str, typer.Argument(help="chain, chain_wells or chain_well_grid.")],
+    system: Annotated[
+        str,
+        typer.Argument(
+            help="chain, chain_wells, chain_well_grid, bose_hubbard or bose_hubbard_traps."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the shards; repeat a command to resume.")],
     config: Annotated[Path | None, typer.Option(help="YAML file of the recipe.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
@@ -155,10 +160,15 @@ def _show(report: dict[str, Any]) -> None:
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Argument(help="What to train: chain or chain_cnn.")],
+    model: Annotated[
+        str, typer.Argument(help="chain, chain_cnn, bose_hubbard or bose_hubbard_cnn.")
+    ],
     config: Annotated[Path, typer.Option(help="YAML file of the training.")],
-    data: Annotated[list[Path], typer.Option(help="Folder or file of the data; repeatable.")],
     out: Annotated[Path, typer.Option(help="Folder of the weights, checkpoints and log.")],
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder or file of the data; repeatable. None for mean_field configs."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     workers: Annotated[int, typer.Option(help="Processes that prepare the data.")] = 1,
 ) -> None:
@@ -166,7 +176,7 @@ def train(
     with user_errors():
         from qdens_nb import training
 
-        sources: list[str | Path] = [*data]
+        sources: list[str | Path] | None = [*data] if data else None
         folder = training.train(
             model, config, data=sources, out=out, resume=resume, workers=workers
         )

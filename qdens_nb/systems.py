@@ -9,10 +9,14 @@ Fermion chain (spinless fermions, the t-V model; hopping J = 1 is the unit of en
 A positive potential :math:`v` repels. Free plane waves have the energy
 :math:`-2J\cos(k-\Phi/L)`.
 
-Extended Bose-Hubbard model (square torus; hopping t = 1 is the unit of energy)
+Extended Bose-Hubbard model (square torus or ring; hopping t = 1 is the unit of energy)
 
-.. math:: H = -t \sum_{\langle ij\rangle} (b^\dagger_i b_j + h.c.) + U/2 \sum_i n_i(n_i-1)
+.. math:: H = -t \sum_{\langle ij\rangle} (b^\dagger_i b_j + h.c.)
+          + \sum_i \frac{U_i}{2} n_i(n_i-1)
           + V \sum_{\langle ij\rangle} n_i n_j + \sum_i (v_i - \mu) n_i
+
+Every site has one bond in each direction to its next neighbour, periodic; a side of two sites thus
+has two bonds between the same pair. :math:`U_i` is one number or depends on the site.
 
 Quantum dot (two electrons in two dimensions, effective mass :math:`m^*`, energies in eV, nm)
 
@@ -27,7 +31,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from qdens_nb._checks import check_choice, check_couplings, check_potential, check_scalar
+from qdens_nb._checks import (
+    check_choice,
+    check_couplings,
+    check_potential,
+    check_scalar,
+    check_site_coupling,
+)
 
 CONVENTION = "qdens-1"
 
@@ -36,7 +46,7 @@ _CHAIN_H = (
     " + sum_x potential_x n_x - mu N, J = 1"
 )
 _BOSE_H = (
-    "H = -t sum_<ij> (b+_i b_j + h.c.) + U/2 sum_i n_i (n_i - 1) + V sum_<ij> n_i n_j"
+    "H = -t sum_<ij> (b+_i b_j + h.c.) + sum_i U_i/2 n_i (n_i - 1) + V sum_<ij> n_i n_j"
     " + sum_i (potential_i - mu) n_i, t = 1, n_i <= n_max"
 )
 _DOT_H = (
@@ -51,6 +61,7 @@ def _dataset(
     coords: dict[str, tuple[np.ndarray, str]],
     energy_unit: str,
     attrs: dict[str, Any],
+    per_site: tuple[str, ...] = (),
 ) -> xr.Dataset:
     n_samples = potential.sizes.get("sample")
     potential = potential.rename("potential")
@@ -61,7 +72,10 @@ def _dataset(
     data = potential.to_dataset()
     data["potential"].attrs.update(units=energy_unit, long_name="external potential")
     for name, (value, unit, long_name) in couplings.items():
-        data[name] = check_scalar(name, value, n_samples)
+        if name in per_site:
+            data[name] = check_site_coupling(name, value, potential)
+        else:
+            data[name] = check_scalar(name, value, n_samples)
         data[name].attrs.update(units=unit, long_name=long_name)
     data.attrs.update(attrs, convention=CONVENTION)
     return data
@@ -141,14 +155,19 @@ def bose_hubbard(
     n_max: int = 3,
     **unknown: Any,
 ) -> xr.Dataset:
-    """Extended Bose-Hubbard model on a square torus, in units of the hopping t.
+    """Extended Bose-Hubbard model on a square torus or a ring, in units of the hopping t.
 
     Parameters
     ----------
-    potential : DataArray or array, dims ("x", "y") or ("sample", "x", "y")
-        On-site potential; both sides must be even, since an odd torus frustrates a checkerboard.
-    U, V, mu, T : float or (sample,) array
-        On-site and neighbour repulsion, chemical potential, temperature (T >= 0).
+    potential : DataArray or array, dims ("x", "y") or ("x",), with or without a leading "sample"
+        On-site potential; sides must be even, since an odd one frustrates a checkerboard. A plain
+        array of rank 1 is a ring, of rank 2 a torus, of rank 3 a batch of tori; for a batch of
+        rings give a DataArray with dims ("sample", "x").
+    U : float or array, dims ("sample",), ("x", "y"), ("sample", "x", "y") (ring: without "y")
+        On-site repulsion, zero or positive. A plain array that can be read as one value per
+        sample is.
+    V, mu, T : float or (sample,) array
+        Neighbour repulsion, chemical potential, temperature (T >= 0).
     n_max : int
         Largest number of bosons on a site.
 
@@ -157,21 +176,28 @@ def bose_hubbard(
     TypeError
         Unknown coupling.
     ValueError
-        Wrong rank, odd or too small torus, values that are not finite, negative temperature.
+        Wrong rank, odd or too small sides, values that are not finite, negative U or temperature.
 
     Examples
     --------
     >>> import numpy as np
     >>> bose_hubbard(np.zeros((4, 4)), U=20.0, V=5.0, mu=30.0).attrs["n_max"]
     3
+    >>> bose_hubbard(np.zeros(8), U=np.linspace(10, 20, 8)).U.dims
+    ('x',)
     """
     check_couplings(unknown, ("U", "V", "mu", "T", "n_max"), "bose_hubbard")
-    array = check_potential(potential, ("x", "y"), min_sites=2)
-    for dim in ("x", "y"):
+    if isinstance(potential, xr.DataArray):
+        ring = "y" not in potential.dims
+    else:
+        ring = np.ndim(potential) == 1
+    dims = ("x",) if ring else ("x", "y")
+    array = check_potential(potential, dims, min_sites=2)
+    for dim in dims:
         if array.sizes[dim] % 2:
             raise ValueError(
-                f"the torus has {array.sizes[dim]} sites along {dim!r}; an odd torus frustrates a "
-                "checkerboard: use an even number"
+                f"the {'ring' if ring else 'torus'} has {array.sizes[dim]} sites along {dim!r}; an "
+                f"odd {'ring' if ring else 'torus'} frustrates a checkerboard: use an even number"
             )
     if n_max < 1 or int(n_max) != n_max:
         raise ValueError(f"n_max={n_max!r}; give a whole number of at least 1")
@@ -183,12 +209,18 @@ def bose_hubbard(
             "mu": (mu, "t", "chemical potential"),
             "T": (T, "t", "temperature"),
         },
-        {dim: (np.arange(array.sizes[dim]), "site") for dim in ("x", "y")},
+        {dim: (np.arange(array.sizes[dim]), "site") for dim in dims},
         "t",
         {"system": "bose_hubbard", "hamiltonian": _BOSE_H, "n_max": int(n_max)},
+        per_site=("U",),
     )
     if (problem["T"] < 0).any():
         raise ValueError(f"T={T!r} is negative; give T >= 0")
+    if (problem["U"] < 0).any():
+        raise ValueError(
+            f"U has the negative value {float(problem['U'].min()):g}; attractive bosons collapse "
+            "to n_max: give U >= 0"
+        )
     return problem
 
 

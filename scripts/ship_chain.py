@@ -43,14 +43,15 @@ def unique(data: xr.Dataset) -> xr.Dataset:
 
 def sets() -> dict[str, tuple[Callable[[], xr.Dataset], str, int]]:
     """Shipped data set -> (how to make it, from which command, its seed)."""
-    wells = "qdens generate chain_wells --config configs/generate_chain_wells{}.yaml --seed 7"
+    wells = "qdens generate chain_wells --config configs/generate_chain_wells.yaml --seed 987654"
+    large = "qdens generate chain_wells --config configs/generate_chain_wells_l40.yaml --seed 7"
     full = "qdens generate chain --config configs/generate_chain_full.yaml --seed 1"
     grid = "qdens generate chain_well_grid --config configs/generate_chain_well_grid.yaml --seed 7"
     noise = "qdens generate chain --config configs/generate_chain_noise_l18.yaml --seed 11"
     return {
-        "chain_wells_l12": (lambda: joined(RUNS / "wells_ed", 12), wells.format(""), 7),
-        "chain_wells_l18": (lambda: joined(RUNS / "wells_ed", 18), wells.format(""), 7),
-        "chain_wells_l40": (lambda: joined(RUNS / "wells_l40", 40), wells.format("_l40"), 7),
+        "chain_wells_l12": (lambda: joined(RUNS / "wells_ed", 12), wells, 987654),
+        "chain_wells_l18": (lambda: joined(RUNS / "wells_ed", 18), wells, 987654),
+        "chain_wells_l40": (lambda: joined(RUNS / "wells_l40", 40), large, 7),
         "chain_l40_dmrg": (lambda: joined(RUNS / "well_grid", 40), grid, 7),
         "chain_noise_l18": (lambda: unique(joined(RUNS / "noise_l18", 18)), noise, 11),
         "chain_sample_l10": (lambda: joined(RUNS / "train" / "random", 10, 4), full, 1),

@@ -45,6 +45,39 @@ def test_shapes_of_the_other_systems():
     assert dot.x.attrs["units"] == "nm" and dot.potential.attrs["units"] == "eV"
 
 
+def test_a_ring_of_bosons():
+    ring = qd.bose_hubbard(np.zeros(6))
+    assert ring.potential.dims == ("x",) and "y" not in ring.coords
+    batch = qd.bose_hubbard(xr.DataArray(np.zeros((6, 3)), dims=("x", "sample")), mu=[1, 2, 3])
+    assert batch.potential.dims == ("sample", "x") and batch.mu.dims == ("sample",)
+    assert qd.bose_hubbard(np.zeros((4, 6))).potential.dims == ("x", "y")
+
+
+def test_U_may_depend_on_the_site():
+    torus, batch = np.zeros((2, 4)), np.zeros((3, 2, 4))
+    sites = np.arange(8.0).reshape(2, 4)
+    np.testing.assert_array_equal(qd.bose_hubbard(torus, U=sites).U, sites)
+    turned = qd.bose_hubbard(torus, U=xr.DataArray(sites.T, dims=("y", "x"))).U
+    assert turned.dims == ("x", "y")
+    np.testing.assert_array_equal(turned, sites)
+    assert qd.bose_hubbard(batch, U=sites).U.dims == ("x", "y")
+    assert qd.bose_hubbard(batch, U=[1.0, 2.0, 3.0]).U.dims == ("sample",)
+    assert qd.bose_hubbard(batch, U=np.ones((3, 2, 4))).U.dims == ("sample", "x", "y")
+    assert qd.bose_hubbard(torus, U=3.0).U.dims == ()
+
+
+def test_U_that_fits_samples_and_sites_is_one_value_per_sample():
+    rings = xr.DataArray(np.zeros((6, 6)), dims=("sample", "x"))
+    assert qd.bose_hubbard(rings, U=np.arange(6.0)).U.dims == ("sample",)
+    per_site = xr.DataArray(np.arange(6.0), dims="x")
+    assert qd.bose_hubbard(rings, U=per_site).U.dims == ("x",)
+
+
+def test_labels_of_U_do_not_shift_it():
+    sites = xr.DataArray(np.arange(4.0), dims="x", coords={"x": [10, 11, 12, 13]})
+    np.testing.assert_array_equal(qd.bose_hubbard(np.zeros(4), U=sites).U, sites.values)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -70,6 +103,13 @@ def test_shapes_of_the_other_systems():
         (lambda: qd.bose_hubbard(np.zeros((4, 4)), T=-1.0), ValueError, "negative"),
         (lambda: qd.bose_hubbard(np.zeros((4, 4)), n_max=0), ValueError, "n_max"),
         (lambda: qd.bose_hubbard(np.zeros((4, 4)), J=1.0), TypeError, "unknown coupling"),
+        (lambda: qd.bose_hubbard(np.zeros(5)), ValueError, "odd ring"),
+        (lambda: qd.bose_hubbard(0.0), ValueError, "rank 0"),
+        (lambda: qd.bose_hubbard(np.zeros(4), U=-1.0), ValueError, "negative"),
+        (lambda: qd.bose_hubbard(np.zeros(4), U=[1, 2, np.nan, 4]), ValueError, "not finite"),
+        (lambda: qd.bose_hubbard(np.zeros(4), U=[1.0, 2.0]), ValueError, r"'x',\) = \(4,\)"),
+        (lambda: qd.bose_hubbard(np.zeros((2, 4)), U=np.ones((4, 2))), ValueError, "shape"),
+        (lambda: qd.bose_hubbard(np.zeros(4), U=xr.DataArray([1.0], dims="y")), ValueError, "U"),
         (lambda: qd.quantum_dot(np.zeros((4, 5))), ValueError, "square"),
         (lambda: qd.quantum_dot(np.zeros((4, 4)), mass=0.0), ValueError, "positive"),
     ],
@@ -91,6 +131,7 @@ DATASETS = {
     "chain batch": lambda: qd.fermion_chain(NOISE, V=[0.5, 1.0], mu=0.2, flux=0.3),
     "open well": lambda: qd.fermion_chain(qd.potentials.step_well(6, 1.0, 2), boundary="open"),
     "lattice": lambda: qd.bose_hubbard(qd.potentials.harmonic_trap((4, 4), 0.1, units="t")),
+    "ring": lambda: qd.bose_hubbard(np.zeros(4), U=np.arange(4.0)),
     "dot": lambda: qd.quantum_dot(qd.potentials.step_well((4, 4), 0.1, (2, 3), units="eV")),
     "solved batch": lambda: qd.solvers.chain_ed(qd.fermion_chain(NOISE, V=[0.5, 1.0])),
     "solved": lambda: qd.solvers.chain_free(qd.fermion_chain(np.arange(6.0), flux=0.3), N=2),

@@ -11,7 +11,10 @@ import qdens_nb as qd
 from qdens_nb.datasets._chain_recipe import ChainRecipe, chain_shard
 from qdens_nb.solvers._chain_ed import ground_state, observables
 from qdens_nb.training import TrainConfig, load_predictor, train
+from qdens_nb.training._batches import Store
+from qdens_nb.training._card import calibrate
 from qdens_nb.training._mean_field_channels import CHANNELS, mean_field_channels
+from qdens_nb.training._registry import build_task
 from qdens_nb.training._symmetry import particle_hole_map, reflect_map
 from qdens_nb.training._tasks import (
     OBSERVABLES,
@@ -134,6 +137,43 @@ def test_correction_keeps_whole_numbers_and_finds_steps(trained):
     numbers = answer.particle_number.values
     np.testing.assert_allclose(answer.density.sum("x"), numbers, atol=2e-2)
     assert (np.diff(numbers) >= 0).all() and numbers[0] == 0 and numbers[-1] == 8
+
+
+class Offset(torch.nn.Module):
+    """A network whose raw density answer is shifted by a constant."""
+
+    def __init__(self, member, shift):
+        super().__init__()
+        self.member, self.shift = member, shift
+
+    def forward(self, inputs):
+        answer = self.member(inputs)
+        return {**answer, "density": answer["density"] + self.shift}
+
+
+def test_a_constant_offset_of_the_density_correction_changes_nothing(trained):
+    potential = np.random.default_rng(6).uniform(-1, 1, (3, 8))
+    problem = qd.fermion_chain(potential, V=1.0, mu=0.4)
+    predictor = load_predictor(trained / "chain")
+    plain = predictor(problem)
+    predictor.members = [Offset(m, c) for m, c in zip(predictor.members, (0.3, -0.1), strict=True)]
+    shifted = predictor(problem)
+    for name in (*OBSERVABLES, "density_stderr", "particle_number"):
+        np.testing.assert_allclose(shifted[name], plain[name], atol=1e-5)
+
+
+def test_calibration_takes_the_offset_out_at_fixed_number_only(trained):
+    data = qd.solvers.chain_ed(
+        qd.fermion_chain(np.random.default_rng(7).uniform(-1, 1, (20, 8)), V=1.0)
+    )
+    for task, fixed in (("chain", True), ("chain_cnn", False)):
+        config = TrainConfig(task=task, members=2, **SMALL)
+        store = Store(validation={8: build_task(config).prepare(data)})
+        members = load_predictor(trained / task).members
+        moved = [Offset(member, shift) for member, shift in zip(members, (0.3, -0.1), strict=True)]
+        plain, shifted = (calibrate(config, part, store) for part in (members, moved))
+        for name in ("stderr_factor", "validation_density_mae"):
+            assert (shifted[name] == pytest.approx(plain[name], rel=1e-3)) is fixed, (task, name)
 
 
 def test_ranges_are_watched(trained):

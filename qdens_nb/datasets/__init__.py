@@ -7,9 +7,12 @@ from typing import Any
 
 _NAMES = {
     "Batches": "_torch",
+    "BoseRecipe": "_bose_recipe",
+    "BoseTrapRecipe": "_bose_trap_recipe",
     "ChainRecipe": "_chain_recipe",
     "WellGridRecipe": "_well_recipe",
     "WellRecipe": "_well_recipe",
+    "bose_shard": "_bose_recipe",
     "chain_shard": "_chain_recipe",
     "checksum_state": "_files",
     "data_folder": "_registry",

@@ -14,7 +14,7 @@ import xarray as xr
 
 import qdens_nb
 from qdens_nb import potentials
-from qdens_nb.solvers._chain_ed import ground_state, mu_intervals, observables
+from qdens_nb.solvers._chain_ed import MAX_SITES, ground_state, mu_intervals, observables
 from qdens_nb.solvers._common import add_observables
 from qdens_nb.systems import fermion_chain
 
@@ -44,6 +44,13 @@ class ChainRecipe:
     mirror_fraction: float = 0.0
     mu_margin: float = 1.0
     potentials_per_shard: int = 250
+
+    def check(self) -> None:
+        """Raise ``ValueError`` for sizes that exact diagonalisation does not take."""
+        if max(self.sites) > MAX_SITES:
+            raise ValueError(
+                f"sites: {max(self.sites)} sites; exact diagonalisation takes {MAX_SITES}"
+            )
 
     def shards(self) -> list[tuple[int, int]]:
         """The ``(sites, potentials)`` of each shard, largest systems first."""

@@ -242,7 +242,7 @@ def _run(client: Client, bar: tqdm, missing: list[int], job: tuple[str, Any, int
     try:
         for future in running:
             samples += future.result()
-            bar.set_postfix_str(f"{samples / (time.monotonic() - start):.0f} samples/s")
+            bar.set_postfix_str(f"{samples / (time.monotonic() - start):.3g} samples/s")
             bar.update()
             for shard in islice(todo, 1):
                 running.add(submit(shard))

@@ -21,6 +21,8 @@ SYSTEM_DIMS: dict[str, tuple[str, ...]] = {
     "bose_hubbard": ("x", "y"),
     "quantum_dot": ("x", "y"),
 }
+#: further lattices of a system: bosons on a ring
+_OTHER_DIMS: dict[str, tuple[tuple[str, ...], ...]] = {"bose_hubbard": (("x",),)}
 #: the netCDF library is not safe for threads, and those of a dask worker share it
 _LIBRARY = threading.RLock()
 _STEPS = 2**16 - 2
@@ -39,7 +41,8 @@ def save(dataset: xr.Dataset, path: str | Path, *, packed: bool = False) -> Path
     packed : bool
         Store observables that depend on a site as 16-bit integers between their extremes. The
         largest error, (max - min) / 131068 plus the rounding of single precision, is stored as
-        the attribute ``packing_error`` of each. The potential, and what is one number for each
+        the attribute ``packing_error`` of each; standard errors are packed between 0 and their
+        largest, and those above 0 stay so. The potential, and what is one number for each
         sample, are stored in single precision.
 
     Returns
@@ -96,6 +99,9 @@ def _pack(data: xr.Dataset) -> tuple[xr.Dataset, dict[Any, dict[str, Any]]]:
         low, high = float(array.min()), float(array.max())
         if not np.isfinite([low, high]).all() or array.isnull().any():
             raise ValueError(f"{name!r} holds NaN or infinite values; save with packed=False")
+        if str(name).endswith("_stderr") and low >= 0:
+            data[name], encoding[name] = _pack_errors(array, high)
+            continue
         scale = np.float32((high - low) / _STEPS or 1.0)
         rounding = 4 * np.finfo(np.float32).eps * max(abs(low), abs(high))
         data[name] = array.assign_attrs(packing_error=0.5 * float(scale) + rounding)
@@ -106,6 +112,15 @@ def _pack(data: xr.Dataset) -> tuple[xr.Dataset, dict[Any, dict[str, Any]]]:
             "_FillValue": np.int16(-(2**15)),
         }
     return data, encoding
+
+
+def _pack_errors(array: xr.DataArray, high: float) -> tuple[xr.DataArray, dict[str, Any]]:
+    """Steps from 0: no error is rounded to less than 0, none but 0 itself to 0."""
+    step = np.float32(high / _STEPS or 1.0)
+    kept = array.clip(min=step, keep_attrs=True).where(array != 0, 0.0)
+    kept.attrs["packing_error"] = float(step) + 4 * np.finfo(np.float32).eps * high
+    encoding = {"dtype": "uint16", "scale_factor": step, "_FillValue": np.uint16(_STEPS + 1)}
+    return kept, encoding
 
 
 def open_dataset(path: str | Path) -> xr.Dataset:
@@ -153,10 +168,11 @@ def check_schema(data: Any, path: Path) -> None:
             f"{path} is not a Dataset of qdens_nb: its convention is {convention!r} (needed: "
             f"{CONVENTION!r}) and its system {system!r} (known: {', '.join(SYSTEM_DIMS)}){_HOW}"
         )
-    dims = SYSTEM_DIMS[system]
+    lattices = [SYSTEM_DIMS[system], *_OTHER_DIMS.get(system, ())]
+    allowed = [dims for lattice in lattices for dims in (lattice, ("sample", *lattice))]
     found = data["potential"].dims if "potential" in data else "none"
-    if found not in (dims, ("sample", *dims)):
+    if found not in allowed:
         raise ValueError(
-            f"{path}: the potential of {system} has dims {dims} or {('sample', *dims)}, found "
+            f"{path}: the potential of {system} has dims {' or '.join(map(str, allowed))}, found "
             f"{found}{_HOW}"
         )

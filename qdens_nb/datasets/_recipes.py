@@ -17,9 +17,20 @@ _SYSTEMS = {
     "chain": ("qdens_nb.datasets._chain_recipe", "ChainRecipe", "chain_shard"),
     "chain_wells": ("qdens_nb.datasets._well_recipe", "WellRecipe", "well_shard"),
     "chain_well_grid": ("qdens_nb.datasets._well_recipe", "WellGridRecipe", "well_grid_shard"),
+    "bose_hubbard": ("qdens_nb.datasets._bose_recipe", "BoseRecipe", "bose_shard"),
+    "bose_hubbard_traps": ("qdens_nb.datasets._bose_trap_recipe", "BoseTrapRecipe", "bose_shard"),
 }
-_LEAST = {"V_max": 0, "mu_margin": 0, "margin": 0, "potentials_per_shard": 1, "count": 1}
-_PARTS = ("flux_fraction", "mirror_fraction")
+_LEAST = {
+    **dict.fromkeys(("V_max", "mu_margin", "margin", "thermalisation", "least_mu_over_U", "T"), 0),
+    **dict.fromkeys(("potentials_per_shard", "samples_per_shard", "count", "n_max"), 1),
+    "sweeps": 64,
+    "density_error": 1e-9,
+}
+_RANGES = (
+    *("amplitude", "exponent", "depth", "mu", "mu_over_U", "local_mu", "rim", "outside"),
+    *("hopping_ratio", "interaction_ratio"),
+)
+_PARTS = ("flux_fraction", "mirror_fraction", "V_end_fraction", "flat_fraction")
 
 
 def systems() -> tuple[str, ...]:
@@ -92,6 +103,8 @@ def read_recipe(system: str, source: Any = None) -> Any:
         hints = get_type_hints(kind)
         recipe = kind(**{key: _convert(key, given[key], hints[key]) for key in given})
     _check(asdict(recipe))
+    if hasattr(recipe, "check"):
+        recipe.check()
     return recipe
 
 
@@ -119,15 +132,11 @@ def _as(value: Any, hint: Any) -> Any:
 
 def _check(values: dict[str, Any]) -> None:
     """Check what recipes have in common, where they have it."""
-    from qdens_nb.solvers._chain_ed import MAX_SITES
-
     sites = values["sites"]
     counts = sites.values() if isinstance(sites, dict) else [1]
     if not sites or min(sites) < 3 or min(counts) < 1:
         raise ValueError(f"sites: {sites!r}; give sizes of at least 3, and no size without samples")
-    if isinstance(sites, dict) and max(sites) > MAX_SITES:
-        raise ValueError(f"sites: {max(sites)} sites; exact diagonalisation takes {MAX_SITES}")
-    for key in ("amplitude", "exponent", "depth", "mu"):
+    for key in _RANGES:
         if key in values and not -1e6 < values[key][0] <= values[key][-1] < 1e6:
             raise ValueError(f"{key}: {values[key]!r}; give finite numbers, lowest and highest")
     if "amplitude" in values and values["amplitude"][0] <= 0:

@@ -10,6 +10,10 @@ _SOLVERS = {
     "chain_dmrg": "qdens_nb.solvers._chain_dmrg",
     "chain_hartree_fock": "qdens_nb.solvers._chain_hartree_fock",
     "chain_free": "qdens_nb.solvers._chain_free",
+    "bose_hubbard_ed": "qdens_nb.solvers._bose_hubbard_ed",
+    "worm": "qdens_nb.solvers._worm",
+    "alps": "qdens_nb.solvers._alps",
+    "gutzwiller": "qdens_nb.solvers._gutzwiller",
 }
 
 __all__ = [*_SOLVERS]
