@@ -18,6 +18,7 @@ Scores = dict[str, float]
 OBSERVABLES = (
     "density",
     "density_variance",
+    "density_squared",
     "density_correlation",
     "coherence",
     "current",
@@ -291,7 +292,9 @@ def evaluate(
     Parameters
     ----------
     solver : callable, Dataset to Dataset
-        A predictor or an engine; it sees the potential and the couplings only.
+        A predictor or an engine; it sees the potential and the couplings only. A solver with a
+        method ``sector_of`` is told the checkerboard sector of the reference, which a simulation
+        may choose at random.
     reference : Dataset, or mapping of L to Dataset
         Solved problems, as from `qdens_nb.datasets.open_shards`.
     split : str, optional
@@ -317,6 +320,7 @@ def evaluate(
     """
     parts = {0: reference} if isinstance(reference, xr.Dataset) else reference
     solved, kept = {}, {}
+    sector_of: Any = getattr(solver, "sector_of", None)
     total = sum(part.sizes.get("sample", 1) for part in parts.values())
     with tqdm(total=total, desc="evaluate", unit="sample", disable=not progress) as bar:
         for size, part in parts.items():
@@ -326,7 +330,9 @@ def evaluate(
             answers = []
             for start in range(0, rows.size, batch):
                 chosen = part.isel(sample=rows[start : start + batch])
-                answer = solver(chosen[[name for name in _PROBLEM if name in chosen]])
+                problem = chosen[[name for name in _PROBLEM if name in chosen]]
+                sectors = {"sector": sector_of(chosen)} if sector_of else {}
+                answer = solver(problem, **sectors)
                 answers.append(answer[[n for n in answer if n in part or n == "density_stderr"]])
                 bar.update(chosen.sizes["sample"])
             if answers:

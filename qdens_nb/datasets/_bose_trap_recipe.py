@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from qdens_nb import potentials
-from qdens_nb.datasets._bose_recipe import BoseProblems
+from qdens_nb.datasets._bose_recipe import BoseProblems, bose_shard
+
+__all__ = ["BoseTrapRecipe", "bose_shard"]
 
 _KINDS = ("harmonic", "box", "double_well")
 

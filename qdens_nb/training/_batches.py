@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,17 +15,21 @@ import xarray as xr
 from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
-from qdens_nb.training._tasks import TASKS
+from qdens_nb.training._registry import TASKS
 
 Tensors = dict[str, torch.Tensor]
+Size = int | tuple[int, ...]
 
 
 @dataclass
 class Store:
-    """Training and validation tensors, one dict for each number of sites."""
+    """Training and validation tensors, one dict for each size.
 
-    train: dict[int, Tensors] = field(default_factory=dict)
-    validation: dict[int, Tensors] = field(default_factory=dict)
+    The key is the number of sites of a ring, the pair of sides of a torus.
+    """
+
+    train: dict[Size, Tensors] = field(default_factory=dict)
+    validation: dict[Size, Tensors] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:
@@ -32,18 +37,24 @@ class Store:
         return sum(len(part["density"]) for part in self.train.values())
 
 
-def prepare_file(task: str, path: Path, cache: Path | None, min_gap: float) -> Tensors:
+def prepare_file(
+    task: str, path: Path, cache: Path | None, min_gap: float, options: Mapping[str, Any]
+) -> Tensors:
     """Tensors of one file, from the cache if they are there."""
-    kept = cache / f"{task}_{min_gap}_{path.parent.name}_{path.stem}.safetensors" if cache else None
+    how = "_".join([task, str(min_gap), *(f"{k}-{v}" for k, v in sorted(options.items()))])
+    kept = cache / f"{how}_{path.parent.name}_{path.stem}.safetensors" if cache else None
     if kept is not None and kept.exists():
         return load_file(kept)
     with xr.open_dataset(path) as opened:
         data = opened.load()
     if "sample" not in data.dims:
         data = data.expand_dims("sample")
+    system = data.attrs.get("system", TASKS[task].system)
+    if system != TASKS[task].system:
+        raise ValueError(f"{path} holds a {system}; {task!r} learns a {TASKS[task].system}")
     if "gap" in data:
         data = data.isel(sample=(data["gap"] >= min_gap).values)
-    tensors = TASKS[task]().prepare(data)
+    tensors = TASKS[task](**options).prepare(data)
     tensors = {k: v.half() if k == "channels" else v for k, v in tensors.items()}
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +64,7 @@ def prepare_file(task: str, path: Path, cache: Path | None, min_gap: float) -> T
     return tensors
 
 
-def _prepare_in_worker(job: tuple[str, Path, Path | None, float]) -> Path:
+def _prepare_in_worker(job: tuple[str, Path, Path | None, float, Mapping[str, Any]]) -> Path:
     torch.set_num_threads(1)
     prepare_file(*job)
     return job[1]
@@ -66,12 +77,13 @@ def load_store(
     cache: Path | None = None,
     validation_fraction: float = 0.02,
     min_gap: float = 0.02,
+    options: Mapping[str, Any] | None = None,
     max_samples: int | None = None,
     workers: int = 1,
     seed: int = 0,
     progress: bool = True,
 ) -> Store:
-    """Prepare all files; the last part of each file's samples is kept for validation.
+    """Prepare all files with a task of these `options`; see `split_store` for the validation part.
 
     Raises
     ------
@@ -79,36 +91,54 @@ def load_store(
         No file, or no usable sample.
     """
     if not files:
-        raise ValueError("no training files were found; run 'qdens generate chain' first")
+        raise ValueError("no training files were found; make them with 'qdens generate'")
     if cache is not None and workers > 1:
-        jobs = [(task, path, cache, min_gap) for path in files]
+        jobs = [(task, path, cache, min_gap, options or {}) for path in files]
         with ProcessPoolExecutor(workers) as pool:
             list(tqdm(pool.map(_prepare_in_worker, jobs), total=len(jobs), desc="prepare"))
-    parts: dict[int, list[tuple[Tensors, Tensors]]] = {}
-    for path in tqdm(files, desc="load", disable=not progress):
-        tensors = prepare_file(task, path, cache, min_gap)
-        count, sites = tensors["density"].shape
+    tensors = [
+        prepare_file(task, path, cache, min_gap, options or {})
+        for path in tqdm(files, desc="load", disable=not progress)
+    ]
+    store = split_store(tensors, validation_fraction)
+    if max_samples is not None and max_samples < store.samples:
+        keep = max_samples / store.samples
+        generator = torch.Generator().manual_seed(seed)
+        for size, part in store.train.items():
+            count = len(part["density"])
+            chosen = torch.randperm(count, generator=generator)[: max(1, round(keep * count))]
+            store.train[size] = {k: v[chosen] for k, v in part.items()}
+    return store
+
+
+def split_store(prepared: Sequence[Tensors], validation_fraction: float) -> Store:
+    """Tensors of several files by size, the last part of the samples of each for validation.
+
+    A file of few samples keeps none: it takes turns with its like, so that of all samples of a
+    size the wanted part is kept.
+    """
+    parts: dict[Size, list[tuple[Tensors, Tensors]]] = {}
+    seen: dict[Size, int] = {}
+    for tensors in prepared:
+        count, *sides = tensors["density"].shape
         if count:
-            split = max(1, round(count * (1 - validation_fraction)))
+            size = sides[0] if len(sides) == 1 else tuple(sides)
+            before = seen.get(size, 0)
+            seen[size] = before + count
+            kept = round(seen[size] * validation_fraction) - round(before * validation_fraction)
+            split = max(1, count - kept)
             pair = tuple(
                 {k: v[s] for k, v in tensors.items()}
                 for s in (slice(None, split), slice(split, None))
             )
-            parts.setdefault(sites, []).append(pair)  # type: ignore[arg-type]
+            parts.setdefault(size, []).append(pair)  # type: ignore[arg-type]
     store = Store()
-    for sites, pairs in sorted(parts.items()):
+    for size, pairs in sorted(parts.items()):
         for side, target in ((0, store.train), (1, store.validation)):
             pieces = [pair[side] for pair in pairs]
-            target[sites] = {k: torch.cat([p[k] for p in pieces]) for k in pieces[0]}
+            target[size] = {k: torch.cat([p[k] for p in pieces]) for k in pieces[0]}
     if store.samples == 0:
         raise ValueError("the training files hold no usable sample")
-    if max_samples is not None and max_samples < store.samples:
-        keep = max_samples / store.samples
-        generator = torch.Generator().manual_seed(seed)
-        for sites, part in store.train.items():
-            count = len(part["density"])
-            chosen = torch.randperm(count, generator=generator)[: max(1, round(keep * count))]
-            store.train[sites] = {k: v[chosen] for k, v in part.items()}
     return store
 
 
@@ -121,7 +151,7 @@ def _rank() -> list[int]:
 class BatchStream(torch.utils.data.IterableDataset):
     """Random batches; the state is ``(seed, step)``, so a resumed run sees the same stream."""
 
-    def __init__(self, parts: Mapping[int, Tensors], batch_size: int, seed: int, first: int = 0):
+    def __init__(self, parts: Mapping[Size, Tensors], batch_size: int, seed: int, first: int = 0):
         self.parts = dict(parts)
         self.batch_size = batch_size
         self.seed = seed
@@ -141,7 +171,7 @@ class BatchStream(torch.utils.data.IterableDataset):
             yield batch
 
 
-def sequential_batches(parts: Mapping[int, Tensors], batch_size: int) -> Iterator[Tensors]:
+def sequential_batches(parts: Mapping[Size, Tensors], batch_size: int) -> Iterator[Tensors]:
     """All samples once, in order, for validation."""
     for part in parts.values():
         for start in range(0, len(part["density"]), batch_size):

@@ -12,60 +12,66 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 import qdens_nb
 from qdens_nb.datasets import sha256
-from qdens_nb.models import ChainResNet
 from qdens_nb.training._batches import Store, sequential_batches
 from qdens_nb.training._config import TrainConfig
-from qdens_nb.training._module import build_network
-from qdens_nb.training._tasks import TASKS
+from qdens_nb.training._ensemble import density_spread, mean_answer
+from qdens_nb.training._registry import TASKS, build_network, build_task
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
 
 
 def density_and_spread(
-    members: Sequence[ChainResNet], inputs: torch.Tensor, fixed_number: bool
+    members: Sequence[nn.Module], inputs: torch.Tensor, fixed_number: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean density output (B, L) of the ensemble and its uncalibrated spread.
+    """Mean density output (B, sites...) of the ensemble and its uncalibrated spread.
 
     The spread joins the learnt scale of the error and the disagreement of the members. At a
     fixed number of particles the mean over the sites is taken out of each answer first.
     """
-    answers = [member(inputs) for member in members]
-    density = torch.stack([answer["density"] for answer in answers])
+    answers = [
+        {name: answer[name] for name in ("density", "log_scale")}
+        for answer in (member(inputs) for member in members)
+    ]
     if fixed_number:
-        density = density - density.mean(-1, keepdim=True)
-    scale = torch.stack([answer["log_scale"] for answer in answers]).mean(0).exp()
-    disagreement = density.var(0, correction=0)
-    return density.mean(0), torch.sqrt(scale**2 + disagreement)
+        for answer in answers:
+            answer["density"] = answer["density"] - answer["density"].mean(-1, keepdim=True)
+    return mean_answer(answers)["density"], density_spread(answers)
 
 
 @torch.no_grad()
-def calibrate(
-    config: TrainConfig, members: Sequence[ChainResNet], store: Store
-) -> dict[str, float]:
-    """Errors on the validation part and the factor that makes density_stderr cover 68 %."""
-    task = TASKS[config.task](**config.task_options)
-    errors, spreads, energies = [], [], []
+def calibrate(config: TrainConfig, members: Sequence[nn.Module], store: Store) -> dict[str, float]:
+    """Errors on the validation part and the factor that makes density_stderr cover 68 %.
+
+    Where the labels have standard errors of their own, it is the joint one that covers.
+    """
+    task = build_task(config)
+    errors, spreads, noises, energies = [], [], [], []
     for batch in sequential_batches(store.validation, 512):
         batch = {k: v.float() if v.is_floating_point() else v for k, v in batch.items()}
         inputs, target = task.inputs(batch, None)
-        density, spread = density_and_spread(members, inputs, config.task == "chain")
-        if config.task == "chain":
+        density, spread = density_and_spread(members, inputs, task.fixed_number)
+        if "energy" in target:
             energy = torch.stack([m(inputs)["energy"].sum(-1) for m in members]).mean(0)
             energies.append((energy - target["energy"]).abs())
         errors.append((density - target["density"]).abs().flatten())
         spreads.append(spread.flatten())
+        noises.append(target.get("density_stderr", torch.zeros_like(density)).flatten())
     if not errors:
         return {"stderr_factor": 1.0}
-    error, spread = torch.cat(errors), torch.cat(spreads)
-    ratio = (error / spread.clamp(min=1e-6)).sort().values
+    error, spread, noise = torch.cat(errors), torch.cat(spreads), torch.cat(noises)
+    own = torch.sqrt((error**2 - noise**2).clamp(min=0.0))
+    ratio = (own / spread.clamp(min=1e-6)).sort().values
     result = {
         "stderr_factor": float(ratio[int(0.6827 * (len(ratio) - 1))]),
         "validation_density_mae": float(error.mean()),
         "validation_samples": int(sum(len(p["density"]) for p in store.validation.values())),
     }
+    if (noise > 0).any():
+        result["validation_label_stderr"] = float(noise.mean())
     if energies:
         energy = torch.cat(energies)
         energy = energy[~torch.isnan(energy)]
@@ -76,7 +82,7 @@ def calibrate(
 def save_weights(
     folder: Path,
     config: TrainConfig,
-    members: Sequence[ChainResNet],
+    members: Sequence[nn.Module],
     data: dict[str, Any],
     calibration: dict[str, float],
     dtype: torch.dtype = torch.float32,
@@ -94,7 +100,7 @@ def save_weights(
         "config": config.as_dict(),
         "parameters": sum(p.numel() for p in members[0].parameters()),
         "receptive_field": members[0].receptive_field,
-        "ranges": {"V": [0.0, 2.0], "potential": [-3.0, 3.0], "sites": data.get("sites")},
+        "ranges": {**TASKS[config.task].ranges, "sites": data.get("sites")},
         "data": data,
         "calibration": calibration,
         "sha256": sha256(folder / WEIGHTS),
@@ -107,7 +113,7 @@ def save_weights(
     (folder / CARD).write_text(json.dumps(card, indent=2) + "\n")
 
 
-def load_weights(folder: Path) -> tuple[list[ChainResNet], dict[str, Any]]:
+def load_weights(folder: Path) -> tuple[list[nn.Module], dict[str, Any]]:
     """Networks and card of a folder.
 
     Raises

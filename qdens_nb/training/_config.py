@@ -15,8 +15,12 @@ class TrainConfig:
 
     Attributes
     ----------
-    task : "chain" (learnt correction to Hartree-Fock) or "chain_cnn" (the paper's)
-    blocks, width, norm : size and normalisation of `ChainResNet`; the paper's are 64, 120, "batch"
+    task : "chain" (learnt correction to Hartree-Fock), "chain_cnn" (the paper's), "bose_hubbard"
+        (learnt correction to Gutzwiller's mean field) or "bose_hubbard_cnn" (the paper's)
+    network : on the torus "cnn" (plain, the paper's) or "resnet" (residual blocks)
+    blocks, width, norm : size and normalisation; the paper's are 64, 120, "batch" for the chain,
+        and 20 (layers), 200, "batch" for the "cnn" on the torus
+    squeeze : gates of the "resnet" on the torus: "none", "local" or "global"
     optimizer : "adam" (the paper's) or "muon" (orthogonalised momentum for the stem)
     learning_rate, weight_decay, clip : of the optimiser; cosine decay after `warmup` steps
     batch_size, steps : samples a step and number of steps
@@ -30,13 +34,18 @@ class TrainConfig:
     precision : "bf16" or "fp32"
     compile : compile the network (half the time a step, a minute or two at the start)
     members : networks in the ensemble, differing in seed
+    pretrained : folder of weights to start from, made by the same task with the same network
+    mean_field : side -> number of problems that training draws and solves in the mean field
+        itself, in place of given data (to pre-train on); None to train on given data
     seed : of everything
     """
 
     task: str = "chain"
+    network: str = "resnet"
     blocks: int = 8
     width: int = 64
     norm: str = "layer"
+    squeeze: str = "local"
     optimizer: str = "adam"
     learning_rate: float = 2e-3
     weight_decay: float = 1e-4
@@ -55,12 +64,16 @@ class TrainConfig:
     precision: str = "fp32"
     compile: bool = False
     members: int = 1
+    pretrained: str | None = None
+    mean_field: dict[int, int] | None = None
     seed: int = 0
     task_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         allowed = {
-            "task": ("chain", "chain_cnn"),
+            "task": ("chain", "chain_cnn", "bose_hubbard", "bose_hubbard_cnn"),
+            "network": ("cnn", "resnet"),
+            "squeeze": ("none", "local", "global"),
             "norm": ("batch", "layer"),
             "optimizer": ("adam", "muon"),
             "precision": ("bf16", "fp32"),

@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import lightning as L
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from qdens_nb.models import ChainResNet
 from qdens_nb.training._batches import BatchStream
 from qdens_nb.training._config import TrainConfig
-from qdens_nb.training._tasks import TASKS
-
-
-def build_network(config: TrainConfig) -> ChainResNet:
-    """The network of a configuration, with its task's inputs and heads."""
-    task = TASKS[config.task]
-    return ChainResNet(
-        task.in_channels, task.outputs, config.blocks, config.width, norm=config.norm
-    )
+from qdens_nb.training._registry import build_network, build_task
 
 
 class ChainModule(L.LightningModule):
     """Training of one network; ``averaged`` holds the weights that are shipped."""
 
-    def __init__(self, config: TrainConfig, seed: int) -> None:
+    def __init__(
+        self, config: TrainConfig, seed: int, start: Mapping[str, torch.Tensor] | None = None
+    ) -> None:
         super().__init__()
         self.config = config
-        self.task = TASKS[config.task](**config.task_options)
+        self.task = build_task(config)
         torch.manual_seed(seed)
         self.network = build_network(config)
+        if start is not None:
+            self.network.load_state_dict(start)
         self.averaged = AveragedModel(
             self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True
         )

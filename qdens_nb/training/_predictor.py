@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
+from torch import nn
 
 from qdens_nb.datasets import data_folder
-from qdens_nb.models import ChainResNet
 from qdens_nb.solvers._common import add_observables
 from qdens_nb.systems import check_system
+from qdens_nb.training._bose_predictor import BoseCorrectionPredictor, BosePredictor
 from qdens_nb.training._card import load_weights
+from qdens_nb.training._ensemble import density_spread, mean_answer
 from qdens_nb.training._mean_field_channels import mean_field_channels
 from qdens_nb.training._symmetry import particle_hole_map, reflect_map
 from qdens_nb.training._tasks import (
@@ -52,7 +54,7 @@ class ChainPredictor:
         Configuration, data, ranges, calibration and checksum of the weights.
     """
 
-    def __init__(self, name: str, members: Sequence[ChainResNet], card: dict[str, Any]) -> None:
+    def __init__(self, name: str, members: Sequence[nn.Module], card: dict[str, Any]) -> None:
         self.name = name
         self.members = list(members)
         self.card = card
@@ -121,16 +123,6 @@ class ChainPredictor:
         ]
 
 
-def _spread(answers: Sequence[dict[str, torch.Tensor]]) -> torch.Tensor:
-    density = torch.stack([answer["density"] for answer in answers])
-    scale = torch.stack([answer["log_scale"] for answer in answers]).mean(0).exp()
-    return torch.sqrt(scale**2 + density.var(0, correction=0))
-
-
-def _mean(answers: Sequence[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    return {k: torch.stack([a[k] for a in answers]).mean(0) for k in answers[0]}
-
-
 class DirectPredictor(ChainPredictor):
     """The paper's network: sees mu - v, V and flux/L only."""
 
@@ -141,14 +133,14 @@ class DirectPredictor(ChainPredictor):
         images = []
         for answer in self._answers(direct_channels(centred.flip(-1), V, -flux)):
             images.append({k: reflect_map(k, answer[k]) for k in OBSERVABLES})
-        groups = [_mean(plain), _mean(images)]
+        groups = [mean_answer(plain), mean_answer(images)]
         if problem.sites % 2 == 0:
-            holes = _mean(self._answers(direct_channels(-centred, V, -flux)))
+            holes = mean_answer(self._answers(direct_channels(-centred, V, -flux)))
             density = holes["density"]
             groups.append({k: particle_hole_map(k, holes[k], density) for k in OBSERVABLES})
         out = {k: torch.stack([g[k] for g in groups]).mean(0).numpy() for k in OBSERVABLES}
         out["density"] = np.clip(out["density"], 0.0, 1.0)
-        out["density_stderr"] = self.factor * _spread(plain).numpy()
+        out["density_stderr"] = self.factor * density_spread(plain).numpy()
         out["particle_number"] = out["density"].sum(-1)
         return out
 
@@ -181,13 +173,13 @@ class CorrectionPredictor(ChainPredictor):
         channels = torch.from_numpy(values)
         base = mean_field_observables(channels)
         plain = self._answers(channels)
-        groups = [_mean(plain)]
-        mirrored = _mean(self._answers(reflect_channels(channels)))
+        groups = [mean_answer(plain)]
+        mirrored = mean_answer(self._answers(reflect_channels(channels)))
         groups.append({k: reflect_map(k, mirrored[k]) for k in OBSERVABLES})
         groups[1]["energy"] = mirrored["energy"]
         if sites % 2 == 0:
             swapped = particle_hole_channels(channels)
-            holes = _mean(self._answers(swapped))
+            holes = mean_answer(self._answers(swapped))
             hole_base = mean_field_observables(swapped)
             whole = {k: holes[k] + hole_base.get(k, 0.0) for k in OBSERVABLES}
             whole = {k: particle_hole_map(k, whole[k], whole["density"]) for k in OBSERVABLES}
@@ -197,7 +189,7 @@ class CorrectionPredictor(ChainPredictor):
         mean["density"] = mean["density"] - mean["density"].mean(-1, keepdim=True)
         for name in OBSERVABLES:
             out[name][inner] = (mean[name] + base.get(name, 0.0)).numpy()
-        out["density_stderr"][inner] = self.factor * _spread(plain).numpy()
+        out["density_stderr"][inner] = self.factor * density_spread(plain).numpy()
         out["energy"][inner] = energies + mean["energy"].sum(-1).numpy()
         return out
 
@@ -277,17 +269,26 @@ def guess_numbers(
     return numbers
 
 
-PREDICTORS = {"chain": CorrectionPredictor, "chain_cnn": DirectPredictor}
+PREDICTORS: dict[str, Any] = {
+    "chain": CorrectionPredictor,
+    "chain_cnn": DirectPredictor,
+    "bose_hubbard": BoseCorrectionPredictor,
+    "bose_hubbard_cnn": BosePredictor,
+}
 
 
-def load_predictor(name: str | Path) -> ChainPredictor:
+def load_predictor(name: str | Path) -> Any:
     """Open a trained network as a solver.
 
     Parameters
     ----------
     name : str or Path
-        A shipped one ("chain", "chain_cnn", "chain_live", "chain_cnn_live") or a folder written
-        by `qdens_nb.training.train`.
+        A shipped one ("chain", "chain_cnn", "chain_live", "chain_cnn_live", "bose_hubbard",
+        "bose_hubbard_cnn") or a folder written by `qdens_nb.training.train`.
+
+    Returns
+    -------
+    ChainPredictor or BosePredictor
 
     Raises
     ------

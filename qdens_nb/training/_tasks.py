@@ -8,7 +8,7 @@ its energy; N is then the one of lowest corrected grand potential.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,14 +18,26 @@ from qdens_nb.training._mean_field_channels import CHANNELS, mean_field_channels
 from qdens_nb.training._symmetry import particle_hole_map, reflect_map
 
 OBSERVABLES = ("density", "density_correlation", "coherence", "current", "current_correlation")
+RANGES = {"V": [0.0, 2.0], "potential": [-3.0, 3.0]}
 Batch = Mapping[str, torch.Tensor]
 
 
 class Task(Protocol):
-    """How a Dataset becomes tensors, tensors become inputs, and outputs are judged."""
+    """How a Dataset becomes tensors, tensors become inputs, and outputs are judged.
 
+    Attributes
+    ----------
+    system : the system of the problems
+    in_channels, outputs : inputs and heads of the network
+    fixed_number : whether the answers are at a fixed number of particles
+    ranges : what the network may be asked for, as written on its card
+    """
+
+    system: str
     in_channels: int
     outputs: tuple[str, ...]
+    fixed_number: bool
+    ranges: Mapping[str, Any]
 
     def prepare(self, data: xr.Dataset) -> dict[str, torch.Tensor]:
         """Tensors of a Dataset of one size, leading dim the samples."""
@@ -73,8 +85,11 @@ def scale_loss(log_scale: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
 class DirectTask:
     """The paper's task: observables from mu - v and the couplings."""
 
+    system = "fermion_chain"
     in_channels = 3
     outputs = (*OBSERVABLES, "log_scale")
+    fixed_number = False
+    ranges: Mapping[str, Any] = RANGES
 
     def __init__(self, number_weight: float = 0.3) -> None:
         self.number_weight = number_weight
@@ -139,8 +154,11 @@ _BONDS = {"coherence", "half_coherence", "free_coherence"}
 class CorrectionTask:
     """Our task: the difference between the exact answer and Hartree-Fock, at fixed N."""
 
+    system = "fermion_chain"
     in_channels = len(CHANNELS)
     outputs = (*OBSERVABLES, "log_scale", "energy")
+    fixed_number = True
+    ranges: Mapping[str, Any] = RANGES
 
     def prepare(self, data: xr.Dataset) -> dict[str, torch.Tensor]:
         sites = data.sizes["x"]
@@ -217,9 +235,3 @@ def particle_hole_channels(channels: torch.Tensor) -> torch.Tensor:
     homo, lumo = CHANNELS.index("homo"), CHANNELS.index("lumo")
     out[:, [homo, lumo]] = channels[:, [lumo, homo]]
     return out
-
-
-TASKS: dict[str, type[CorrectionTask] | type[DirectTask]] = {
-    "chain": CorrectionTask,
-    "chain_cnn": DirectTask,
-}

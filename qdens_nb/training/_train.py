@@ -16,9 +16,11 @@ from lightning.pytorch.loggers import CSVLogger
 
 from qdens_nb.datasets import checksum_state
 from qdens_nb.training._batches import BatchStream, Store, load_store, sequential_batches
-from qdens_nb.training._card import calibrate, save_weights
+from qdens_nb.training._card import calibrate, load_weights, save_weights
 from qdens_nb.training._config import TrainConfig
+from qdens_nb.training._mean_field_data import mean_field_store
 from qdens_nb.training._module import ChainModule
+from qdens_nb.training._registry import TASKS
 
 
 class _Batches(torch.utils.data.IterableDataset):
@@ -36,7 +38,7 @@ def training_files(data: str | Path | list[str | Path]) -> list[Path]:
     files: list[Path] = []
     for entry in map(Path, entries):
         if not entry.exists():
-            raise FileNotFoundError(f"{entry} does not exist; make it with 'qdens generate chain'")
+            raise FileNotFoundError(f"{entry} does not exist; make it with 'qdens generate'")
         files += sorted(entry.rglob("*.nc")) if entry.is_dir() else [entry]
     damaged = [str(path) for path in files if checksum_state(path) == "damaged"]
     if damaged:
@@ -50,11 +52,38 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return max(whole, key=lambda path: int(path.stem.split("=")[1].split("-")[0]), default=None)
 
 
+def start_weights(config: TrainConfig, member: int) -> dict[str, torch.Tensor] | None:
+    """Weights that a member of the ensemble starts from, if the configuration names some.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        None there, or made by another task or with another network.
+    """
+    if config.pretrained is None:
+        return None
+    networks, card = load_weights(Path(config.pretrained))
+    for key in ("task", "network", "blocks", "width", "norm", "squeeze"):
+        there, here = card["config"].get(key), getattr(config, key)
+        if there != here:
+            raise ValueError(
+                f"pretrained={config.pretrained!r} has {key}={there!r}, this configuration "
+                f"{here!r}; they must be the same"
+            )
+    return networks[member % len(networks)].state_dict()
+
+
 def fit_member(
-    config: TrainConfig, store: Store, folder: Path, seed: int, resume: bool, progress: bool
+    config: TrainConfig,
+    store: Store,
+    folder: Path,
+    member: int = 0,
+    resume: bool = False,
+    progress: bool = True,
 ) -> ChainModule:
     """Train one network of the ensemble; checkpoints and a CSV log go to `folder`."""
-    module = ChainModule(config, seed)
+    seed = config.seed + member
+    module = ChainModule(config, seed, start_weights(config, member))
     checkpoint = newest_checkpoint(folder / "checkpoints") if resume else None
     batches = BatchStream(store.train, config.batch_size, seed)
     module.stream = batches
@@ -66,8 +95,9 @@ def fit_member(
             mode="max",
             save_top_k=2,
         ),
-        EarlyStopping("val_density", patience=config.patience),
     ]
+    if any(len(part["density"]) for part in store.validation.values()):
+        callbacks.append(EarlyStopping("val_density", patience=config.patience))
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=20))
     with warnings.catch_warnings():
@@ -100,20 +130,22 @@ def train(
     model: str,
     config: str | Path | TrainConfig,
     *,
-    data: str | Path | list[str | Path],
+    data: str | Path | list[str | Path] | None = None,
     out: str | Path,
     resume: bool = False,
     workers: int = 1,
     progress: bool = True,
 ) -> Path:
-    """Train `model` ("chain" or "chain_cnn") and write weights with a card.
+    """Train `model` and write weights with a card.
 
     Parameters
     ----------
     model : str
-        Name of the task; has to be the configuration's.
+        Name of the task ("chain", "chain_cnn", "bose_hubbard", "bose_hubbard_cnn"); has to be the
+        configuration's.
     config : path of a YAML file or TrainConfig
     data : folder of shards, a netCDF file, or a list of those
+        None if the configuration says `mean_field`.
     out : folder
         Receives ``weights.safetensors``, ``card.json``, and for each member of the ensemble its
         checkpoints and CSV log. With ``resume`` an interrupted run goes on from there.
@@ -139,24 +171,35 @@ def train(
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    files = training_files(data)[:: settings.use_every]
-    store = load_store(
-        settings.task,
-        files,
-        cache=folder.parent / "prepared" if workers > 1 else None,
-        validation_fraction=settings.validation_fraction,
-        min_gap=settings.min_gap,
-        max_samples=settings.max_samples,
-        workers=workers,
-        seed=settings.seed,
-        progress=progress,
-    )
+    files: list[Path] = []
+    if settings.mean_field is not None:
+        if data is not None or TASKS[model].system != "bose_hubbard":
+            raise ValueError(
+                "the configuration says mean_field: training draws Bose-Hubbard problems itself; "
+                "give no data"
+            )
+        store = mean_field_store(settings, progress=progress)
+    elif data is None:
+        raise ValueError("no training data; give files, or a configuration with mean_field")
+    else:
+        files = training_files(data)[:: settings.use_every]
+        store = load_store(
+            settings.task,
+            files,
+            cache=folder.parent / "prepared" if workers > 1 else None,
+            validation_fraction=settings.validation_fraction,
+            min_gap=settings.min_gap,
+            options=settings.task_options,
+            max_samples=settings.max_samples,
+            workers=workers,
+            seed=settings.seed,
+            progress=progress,
+        )
     members = []
     minutes = 0.0
     for member in range(settings.members):
         place = folder / f"member_{member}"
-        seed = settings.seed + member
-        module = fit_member(settings, store, place, seed, resume, progress)
+        module = fit_member(settings, store, place, member, resume, progress)
         minutes += module.minutes
         members.append(module.averaged.module.eval())
     calibration = calibrate(settings, members, store)
