@@ -83,7 +83,8 @@ def _build(shape: tuple[int, ...], particles: int, n_max: int) -> BoseSector:
     basis = boson_basis_1d(sites, Nb=particles, sps=n_max + 1)
     digits = (n_max + 1) ** np.arange(sites)[::-1].astype(np.uint64)
     occupation = (basis.states.astype(np.uint64)[:, None] // digits) % np.uint64(n_max + 1)
-    forward, hops = [], []
+    forward: list[sp.csr_matrix] = []
+    hops: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for targets in neighbours(shape).T[: len(shape)]:
         first = len(hops)
         for i, j in enumerate(targets):

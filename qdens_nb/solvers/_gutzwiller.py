@@ -68,7 +68,7 @@ def _rows(name: str, values: Any, shape: tuple[int, ...], sites: bool) -> np.nda
         raise ValueError(f"{name} has shape {array.shape}; give one that fits {full}") from None
     if not np.isfinite(array).all():
         raise ValueError(f"{name} holds values that are NaN or infinite; remove them")
-    return np.ascontiguousarray(array.reshape(full[0], -1) if sites else array)
+    return np.array(array.reshape(full[0], -1) if sites else array, order="C")
 
 
 def solve_rows(
@@ -120,6 +120,7 @@ def _solve(
     max_iterations: int,
 ) -> Solution:
     sign = checkerboard(shape).ravel()
+    U, V, T = couplings
     fields = np.zeros_like(means)
     x = np.zeros((len(mu), 3, mu.shape[1]))
     squared, table = solve_batch(
@@ -127,7 +128,9 @@ def _solve(
         np.flatnonzero(sign < 0),
         near,
         mu,
-        *couplings,
+        U,
+        V,
+        T,
         np.sqrt(np.arange(1.0, n_max + 2)),
         kinds,
         sector,
@@ -223,7 +226,7 @@ def two_sublattice(
     """
     arrays = np.broadcast_arrays(*(np.asarray(a, dtype=np.float64) for a in (mu, U, V, T)))
     shape = arrays[0].shape
-    mu, U, V, T = (a.ravel() for a in arrays)
+    mu, U, V, T = (np.array(a.ravel()) for a in arrays)
     if (T < 0).any():
         raise ValueError("T holds negative values; give T >= 0")
     two = np.ones((1, 2))
@@ -287,7 +290,7 @@ def gutzwiller(
     >>> problem = qd.bose_hubbard(np.zeros((8, 8)), U=40.0, V=15.0, mu=20.0, T=0.0)
     >>> answer = gutzwiller(problem, start="odd")
     >>> float(answer.sector), round(float(answer.density[0, 1]), 1)
-    (-1.0, 0.9)
+    (-1.0, 1.0)
     """
     _kinds(start, starts)
 

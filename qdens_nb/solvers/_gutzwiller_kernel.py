@@ -23,10 +23,10 @@ import numpy as np
 
 _jit = numba.njit(cache=True, nogil=True)
 
-# In all that follows ``problem`` is (first, second, neighbours, mu, U, V, T, root): the site indices
-# of the two sublattices, (sites, z) neighbour indices, site-resolved mu and U, V, T and sqrt(1..d)
-# with d local states; ``state`` is (field, mean, x, new): fields (a + mu, b) and means (n, m) of all
-# sites, susceptibilities (nn, nm, mm), and the fields on `second` that follow from the means.
+# Below, ``problem`` is (first, second, neighbours, mu, U, V, T, root): site indices of the two
+# sublattices, (sites, z) neighbour indices, site-resolved mu and U, V, T and sqrt(1..d), d the
+# number of local states; ``state`` is (field, mean, x, new): fields (a + mu, b), means (n, m) and
+# susceptibilities (nn, nm, mm) of all sites, and the fields on `second` that follow from the means.
 
 
 @_jit
@@ -117,19 +117,22 @@ def pair_weight(pk, pl, ek, el, T):
 
 
 @_jit
-def local_means(a, b, U, T, e, f, z, p, root, respond):
-    """omega, <n>, <m> and the susceptibilities nn, nm, mm (positive, if `respond`) of one site."""
-    d = e.size
-    for k in range(d):
+def diagonalise(a, b, U, T, root, e, f, z, p):
+    """Levels e, states z and weights p of one site; return omega = -T log Z."""
+    for k in range(e.size):
         e[k] = (0.5 * U * (k - 1) + a) * k
         f[k] = b * root[k]
     eigen_tridiagonal(e, f, z)
-    omega = thermal_weights(e, T, p)
-    n = 0.0
-    m = 0.0
-    xnn = 0.0
-    xnm = 0.0
-    xmm = 0.0
+    return thermal_weights(e, T, p)
+
+
+@_jit
+def local_means(a, b, U, T, root, linear, e, f, z, p):
+    """omega, <n>, <m> and the susceptibilities nn, nm, mm (positive, if `linear`) of one site."""
+    d = e.size
+    omega = diagonalise(a, b, U, T, root, e, f, z, p)
+    n, m = 0.0, 0.0
+    xnn, xnm, xmm = 0.0, 0.0, 0.0
     for k in range(d):
         nk = 0.0
         mk = 0.0
@@ -140,25 +143,25 @@ def local_means(a, b, U, T, e, f, z, p, root, respond):
         mk *= 2.0
         n += p[k] * nk
         m += p[k] * mk
-        if not respond:
+        if not linear:
             continue
         if T > 0.0:
             xnn += p[k] * nk * nk / T
             xnm += p[k] * nk * mk / T
             xmm += p[k] * mk * mk / T
-        for l in range(k):
-            weight = pair_weight(p[k], p[l], e[k], e[l], T)
+        for j in range(k):
+            weight = pair_weight(p[k], p[j], e[k], e[j], T)
             if weight == 0.0:
                 continue
             nkl = 0.0
             mkl = 0.0
             for i in range(1, d):
-                nkl += i * z[i, k] * z[i, l]
-                mkl += root[i - 1] * (z[i - 1, k] * z[i, l] + z[i, k] * z[i - 1, l])
+                nkl += i * z[i, k] * z[i, j]
+                mkl += root[i - 1] * (z[i - 1, k] * z[i, j] + z[i, k] * z[i - 1, j])
             xnn += weight * nkl * nkl
             xnm += weight * nkl * mkl
             xmm += weight * mkl * mkl
-    if T > 0.0 and respond:
+    if T > 0.0 and linear:
         xnn -= n * n / T
         xnm -= n * m / T
         xmm -= m * m / T
@@ -180,8 +183,8 @@ def couple(sites, neighbours, V, mean, field):
 
 
 @_jit
-def evaluate(problem, state, respond=True):
-    """Fill means, susceptibilities (if `respond`) and new fields from the fields on `second`.
+def evaluate(problem, state, linear):
+    """Fill means, susceptibilities (if `linear`) and new fields from the fields on `second`.
 
     Returns
     -------
@@ -194,12 +197,11 @@ def evaluate(problem, state, respond=True):
     f = np.empty(d)
     p = np.empty(d)
     z = np.empty((d, d))
-    grand = 0.0
-    scale = 1.0
+    grand, scale = 0.0, 1.0
     for half in range(2):
         for i in second if half == 0 else first:
             part, mean[0, i], mean[1, i], x[0, i], x[1, i], x[2, i] = local_means(
-                field[0, i] - mu[i], field[1, i], U[i], T, e, f, z, p, root, respond
+                field[0, i] - mu[i], field[1, i], U[i], T, root, linear, e, f, z, p
             )
             if half == 0:
                 part -= field[0, i] * mean[0, i] + field[1, i] * mean[1, i]
@@ -212,28 +214,17 @@ def evaluate(problem, state, respond=True):
 
 
 @_jit
-def sweep(problem, state, count):
-    """Alternate between the sublattices `count` times."""
-    for _ in range(count):
-        evaluate(problem, state, False)
-        for i in problem[1]:
-            for c in range(2):
-                state[0][c, i] = state[3][c, i]
-
-
-@_jit
 def factor(second, x, low):
     """Cholesky factors (l11, l21, l22) of the susceptibilities on `second`."""
     for i in second:
         l11 = np.sqrt(max(x[0, i], 0.0))
         l21 = x[1, i] / l11 if l11 > 1e-30 else 0.0
-        low[0, i] = l11
-        low[1, i] = l21
+        low[0, i], low[1, i] = l11, l21
         low[2, i] = np.sqrt(max(x[2, i] - l21 * l21, 0.0))
 
 
 @_jit
-def respond(problem, x, low, u, mean, field):
+def linear_change(problem, x, low, u, mean, field):
     """Change of the fields on `second` after one alternation, for the scaled change u there.
 
     `mean` gets the changes of the means (with the opposite sign on `second`); return the largest,
@@ -248,7 +239,10 @@ def respond(problem, x, low, u, mean, field):
         mean[0, i] = x[0, i] * field[0, i] + x[1, i] * field[1, i]
         mean[1, i] = x[1, i] * field[0, i] + x[2, i] * field[1, i]
     couple(second, neighbours, V, mean, field)
-    return max(np.abs(mean[0]).max(), 0.5 * np.abs(mean[1]).max())
+    largest = 0.0
+    for i in range(mean.shape[1]):
+        largest = max(largest, abs(mean[0, i]), 0.5 * abs(mean[1, i]))
+    return largest
 
 
 @_jit
@@ -287,7 +281,7 @@ def conjugate_gradients(problem, x, low, r, accuracy, limit):
     for _ in range(limit):
         if rr <= stop:
             break
-        respond(problem, x, low, p, mean, field)
+        linear_change(problem, x, low, p, mean, field)
         scale_back(second, low, field, wp)
         pp = dot(second, p, p)
         curvature = pp - dot(second, p, wp)
@@ -313,7 +307,7 @@ def step_to(problem, state, origin, base, extra, step, more):
     for i in problem[1]:
         state[0][0, i] = origin[0, i] + step * base[0, i] + more * extra[0, i]
         state[0][1, i] = -abs(origin[1, i] + step * base[1, i] + more * extra[1, i])
-    return evaluate(problem, state)
+    return evaluate(problem, state, True)
 
 
 @_jit
@@ -327,7 +321,7 @@ def line_search(problem, state, grand, base, extra, more):
     G, evaluations
     """
     origin = state[0].copy()
-    sweep_step = state[3] - origin
+    alternated = state[3] - origin
     used = 1
     found, scale = step_to(problem, state, origin, base, extra, 1.0, more)
     if more > 0.0:
@@ -350,7 +344,7 @@ def line_search(problem, state, grand, base, extra, more):
         found, scale = step_to(problem, state, origin, base, extra, step, 0.0)
         used += 1
     if found > grand + 1e-14 * scale:
-        found, scale = step_to(problem, state, origin, sweep_step, extra, 1.0, 0.0)
+        found, scale = step_to(problem, state, origin, alternated, extra, 1.0, 0.0)
         used += 1
     return found, used
 
@@ -361,17 +355,17 @@ def descend(problem, state, tolerance, limit):
 
     Returns
     -------
-    G, size of the last Newton correction of n and phi, evaluations used, True if that
-    correction was below `tolerance` and the curvature positive
+    G, size of the last Newton correction of n and phi (at least 1 at a saddle), evaluations used,
+    True if that correction was below `tolerance` and the curvature positive
     """
     second = problem[1]
-    field, mean, x, new = state
+    field, _, x, new = state
     low = np.zeros_like(x)
     scaled = np.zeros_like(field)
     shift_mean = np.zeros_like(field)
     base = np.zeros_like(field)
     extra = np.zeros_like(field)
-    grand, _ = evaluate(problem, state)
+    grand, _ = evaluate(problem, state, True)
     used = 1
     residual = np.inf
     while used < limit:
@@ -380,7 +374,7 @@ def descend(problem, state, tolerance, limit):
         change = np.sqrt(dot(second, scaled, scaled) / second.size)
         accuracy = min(0.1, max(change, 1e-6))
         u, p, saddle = conjugate_gradients(problem, x, low, scaled, accuracy, 200)
-        residual = respond(problem, x, low, u, shift_mean, base)
+        residual = linear_change(problem, x, low, u, shift_mean, base)
         for i in second:
             for c in range(2):
                 base[c, i] += new[c, i] - field[c, i]
@@ -393,7 +387,7 @@ def descend(problem, state, tolerance, limit):
             converged = not saddle
         more = 0.0
         if saddle:
-            size = respond(problem, x, low, p, shift_mean, extra)
+            size = linear_change(problem, x, low, p, shift_mean, extra)
             more = 0.2 / max(size, 1e-300)
             residual = max(residual, 1.0)
         grand, more_used = line_search(problem, state, grand, base, extra, more)

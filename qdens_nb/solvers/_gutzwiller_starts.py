@@ -10,7 +10,7 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from qdens_nb.solvers._gutzwiller_kernel import descend, eigen_tridiagonal, sweep, thermal_weights
+from qdens_nb.solvers._gutzwiller_kernel import descend, diagonalise, evaluate
 
 #: Kinds of starts, in the order in which they are tried.
 STRONG, UNIFORM_COOLED, UNIFORM, WEAK_COOLED = range(4)
@@ -21,9 +21,19 @@ _jit = numba.njit(cache=True, nogil=True)
 
 
 @_jit
+def sweep(problem, state, count):
+    """Alternate between the sublattices `count` times."""
+    for _ in range(count):
+        evaluate(problem, state, False)
+        for i in problem[1]:
+            for c in range(2):
+                state[0][c, i] = state[3][c, i]
+
+
+@_jit
 def start_fields(problem, state, kind):
     """Fill the fields on `second` for a start in which `first` is the denser sublattice."""
-    _, second, neighbours, mu, U, V, T, root = problem
+    first, second, neighbours, mu, U, V, T, root = problem
     field, mean = state[0], state[1]
     z = neighbours.shape[1]
     top = root.size - 1.0
@@ -50,20 +60,30 @@ def start_fields(problem, state, kind):
     if cold < hot:
         for k in range(stages):
             warm = hot * (cold / hot) ** (k / (stages - 1.0))
-            sweep(_at(problem, warm), state, 1 if kind == UNIFORM_COOLED else 3)
+            warmer = (first, second, neighbours, mu, U, V, warm, root)
+            sweep(warmer, state, 1 if kind == UNIFORM_COOLED else 3)
     sweep(problem, state, 2)
-
-
-@_jit
-def _at(problem, T):
-    first, second, neighbours, mu, U, V, _, root = problem
-    return first, second, neighbours, mu, U, V, T, root
 
 
 @_jit
 def _swapped(problem):
     first, second, neighbours, mu, U, V, T, root = problem
     return second, first, neighbours, mu, U, V, T, root
+
+
+@_jit
+def _copy(source, target):
+    for i in range(source.shape[0]):
+        for j in range(source.shape[1]):
+            target[i, j] = source[i, j]
+
+
+@_jit
+def _total(mean, sites):
+    total = 0.0
+    for i in sites:
+        total += mean[0, i]
+    return total
 
 
 @_jit
@@ -94,18 +114,19 @@ def lowest_solution(problem, state, kinds, sector, tolerance, limit):
         for kind in kinds:
             for again in range(2):
                 turned = problem if order * (1 - 2 * again) == 1 else _swapped(problem)
-                trial[1][:] = given
+                _copy(given, trial[1])
                 start_fields(turned, trial, kind)
                 grand, residual, count, converged = descend(turned, trial, tolerance, limit)
                 used += count
-                staggered = trial[1][0][problem[0]].sum() - trial[1][0][problem[1]].sum()
-                right = sector * staggered >= -1e-6 * trial[1][0].sum()
+                n_first = _total(trial[1], problem[0])
+                n_second = _total(trial[1], problem[1])
+                right = sector * (n_first - n_second) >= -1e-6 * (n_first + n_second)
                 lower = grand < best - 1e-9 * (1.0 + abs(best)) if best < np.inf else True
                 if (right and not best_right) or (right == best_right and lower):
                     best, best_right = grand, right
                     answer = (grand, residual, count, converged)
-                    for copy, original in zip(state, trial):
-                        copy[:] = original
+                    for k in range(4):
+                        _copy(trial[k], state[k])
                 if right or kind == GIVEN:
                     break
     return answer[0], answer[1], used, answer[3]
@@ -121,11 +142,7 @@ def occupation(mu, U, T, state, root, squared):
     z = np.empty((d, d))
     clipped = 0.0
     for i in range(mu.size):
-        for k in range(d):
-            e[k] = (0.5 * U[i] * (k - 1) + state[0][0, i] - mu[i]) * k
-            f[k] = state[0][1, i] * root[k]
-        eigen_tridiagonal(e, f, z)
-        thermal_weights(e, T, p)
+        diagonalise(state[0][0, i] - mu[i], state[0][1, i], U[i], T, root, e, f, z, p)
         squared[i] = 0.0
         top = 0.0
         for k in range(d):
