@@ -14,7 +14,7 @@ PYTEST_PATHS = tests qdens_nb scripts tutorials
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env lab test test-all lint format tutorials data-chain bench readme clean
+.PHONY: help env lab test test-all lint format tutorials data-chain data-bose-hubbard bench readme clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 14
@@ -65,6 +65,19 @@ data-chain: $(STAMP)  ## make the shipped data and weights of the chain again (h
 	  $(BIN)/qdens train $${model%_live} --config configs/train_$$model.yaml --data runs/train \
 	    --out runs/w_$$model --workers 2 --resume || exit 1; done
 	$(BIN)/python scripts/ship_chain.py
+
+BOSE = generate_bose_hubbard
+data-bose-hubbard: $(STAMP)  ## make the shipped data and weights of the Bose-Hubbard model again (hours)
+	$(BIN)/qdens generate bose_hubbard --config configs/$(BOSE).yaml --seed 2026 --out runs/bose
+	$(BIN)/qdens generate bose_hubbard_traps --config configs/$(BOSE)_traps_l16.yaml --seed 31 --out runs/bose_traps_l16
+	$(BIN)/qdens generate bose_hubbard --config configs/$(BOSE)_noise_l10.yaml --seed 32 --out runs/bose_noise_l10
+	$(BIN)/qdens train bose_hubbard_cnn --config configs/train_bose_hubbard_cnn_mean_field.yaml \
+	  --out runs/w_bose_hubbard_cnn_mean_field --resume
+	for name in bose_hubbard bose_hubbard_live bose_hubbard_cnn_first bose_hubbard_cnn; do \
+	  case $$name in *cnn*) model=bose_hubbard_cnn;; *) model=bose_hubbard;; esac; \
+	  $(BIN)/qdens train $$model --config configs/train_$$name.yaml --data runs/bose \
+	    --out runs/w_$$name --resume || exit 1; done
+	$(BIN)/python scripts/ship_bose_hubbard.py
 
 bench: $(STAMP)  ## run the benchmarks; each writes results/NAME.json
 	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do \

@@ -20,6 +20,7 @@ _OBJECTS = {
 _MODULES = (
     "analysis",
     "datasets",
+    "inverse",
     "metrics",
     "models",
     "plotting",

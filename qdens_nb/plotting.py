@@ -7,7 +7,7 @@ use cividis. Importing this module registers the template; `qdens_nb.plotting.fi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,56 +15,26 @@ import plotly.io as pio
 import xarray as xr
 from plotly.subplots import make_subplots
 
+from qdens_nb._styles import OKABE_ITO, SAMPLED, STYLES, Style, style_of
+
 __all__ = [
     "OKABE_ITO",
     "STYLES",
     "Style",
     "calibration_plot",
     "curves",
+    "cut",
     "error_band",
     "figure",
+    "lattice_map",
+    "lattice_maps",
     "line",
     "maps",
     "panels",
     "parity_plot",
+    "points",
     "style_of",
 ]
-
-#: Okabe, Ito: Color Universal Design (2008)
-OKABE_ITO = {
-    "black": "#000000",
-    "blue": "#0072B2",
-    "vermillion": "#D55E00",
-    "green": "#009E73",
-    "orange": "#E69F00",
-    "sky": "#56B4E9",
-    "purple": "#CC79A7",
-    "yellow": "#F0E442",
-}
-
-
-class Style(NamedTuple):
-    """How a solver is drawn and what it is called."""
-
-    label: str
-    color: str
-    dash: str
-    symbol: str
-
-
-#: What each solver looks like on every page
-STYLES: dict[str, Style] = {
-    "exact": Style("exact", OKABE_ITO["black"], "solid", "circle-open"),
-    "chain_ed": Style("exact diagonalisation", OKABE_ITO["black"], "solid", "circle-open"),
-    "chain_dmrg": Style("DMRG", OKABE_ITO["black"], "solid", "circle-open"),
-    "chain": Style("learnt correction", OKABE_ITO["blue"], "solid", "diamond"),
-    "chain_cnn": Style("paper's network", OKABE_ITO["vermillion"], "dash", "square"),
-    "hartree_fock": Style("Hartree-Fock", OKABE_ITO["green"], "dot", "triangle-up"),
-    "chain_live": Style("learnt correction, live", OKABE_ITO["sky"], "dashdot", "cross"),
-    "chain_cnn_live": Style("paper's network, live", OKABE_ITO["orange"], "longdash", "x"),
-}
-_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
-_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 
 
 def _template() -> go.layout.Template:
@@ -97,14 +67,6 @@ def _template() -> go.layout.Template:
 
 
 pio.templates["qdens"] = _template()
-
-
-def style_of(solver: str, index: int = 0) -> Style:
-    """Style of a solver; names that are not in `STYLES` get one by `index`."""
-    if solver in STYLES:
-        return STYLES[solver]
-    color = list(OKABE_ITO.values())[1 + index % (len(OKABE_ITO) - 1)]
-    return Style(solver, color, _DASHES[index % len(_DASHES)], _SYMBOLS[index % len(_SYMBOLS)])
 
 
 #: Names of observables that are short enough for an axis
@@ -166,6 +128,12 @@ def error_band(x: Any, y: Any, stderr: Any, style: Style, **options: Any) -> go.
     return go.Scatter(**(settings | options))
 
 
+def points(x: Any, y: Any, stderr: Any, style: Style, **options: Any) -> go.Scatter:
+    """Points with error bars of one standard error, as quantum Monte Carlo gives them."""
+    bars = {"type": "data", "array": np.asarray(stderr), "color": style.color, "thickness": 1.5}
+    return line(x, y, style, **({"mode": "markers", "error_y": bars} | options))
+
+
 def curves(
     data: xr.Dataset,
     observable: str = "density",
@@ -192,10 +160,97 @@ def curves(
         style, values = style_of(str(solver), index), data[observable].sel(solver=solver)
         if bool(values.isnull().all()):
             continue
-        if stderr is not None and bool(stderr.sel(solver=solver).notnull().all()):
-            made.add_trace(error_band(data["x"], values, stderr.sel(solver=solver), style))
+        known = stderr is not None and bool(stderr.sel(solver=solver).notnull().all())
+        error = stderr.sel(solver=solver) if known else None
+        if known and solver in SAMPLED:
+            made.add_trace(points(data["x"], values, error, style))
+            continue
+        if known:
+            made.add_trace(error_band(data["x"], values, error, style))
         made.add_trace(line(data["x"], values, style))
     return made
+
+
+def cut(
+    data: xr.Dataset, observable: str = "density", y: int | None = None, height: int = 340
+) -> go.Figure:
+    """`curves` along the row `y` (default: the middle) of maps (solver, x, y)."""
+    row = data.sizes["y"] // 2 if y is None else y
+    named = f"{observable}_stderr"
+    kept = data[[name for name in (observable, named) if name in data]].isel(y=row, drop=True)
+    return curves(kept, observable, height=height)
+
+
+def lattice_map(values: xr.DataArray, coloraxis: str = "coloraxis", **options: Any) -> go.Heatmap:
+    """Heat map of an array (x, y), x to the right and y up."""
+    name = str(values.name or "value")
+    settings: dict[str, Any] = {
+        "x": values["x"].values,
+        "y": values["y"].values,
+        "z": values.transpose("y", "x").values,
+        "coloraxis": coloraxis,
+        "hovertemplate": "x %{x}, y %{y}: %{z:.3f}<extra>" + name + "</extra>",
+    }
+    return go.Heatmap(**(settings | options))
+
+
+def lattice_maps(
+    data: xr.Dataset, observable: str = "density", reference: str | None = None, height: int = 0
+) -> go.Figure:
+    """Maps (solver, x, y) side by side on one scale; below, their difference from `reference`.
+
+    Raises
+    ------
+    ValueError
+        Other dims, a reference that is not among the solvers.
+    """
+    if observable not in data or set(data[observable].dims) != {"solver", "x", "y"}:
+        found = data[observable].dims if observable in data else "missing"
+        raise ValueError(f"{observable!r} is {found}; expected the dims ('solver', 'x', 'y')")
+    names = [str(name) for name in data["solver"].values]
+    if reference is not None and reference not in names:
+        raise ValueError(f"reference={reference!r}; the data hold {', '.join(names)}")
+    array = data[observable]
+    labels = [style_of(name, i).label for i, name in enumerate(names)]
+    rows = 1 if reference is None else 2
+    titles = labels + [
+        "" if name == reference else f"{label} − {style_of(str(reference)).label}"
+        for name, label in zip(names, labels, strict=True)
+        if rows == 2
+    ]
+    made = make_subplots(
+        rows, len(names), subplot_titles=titles, horizontal_spacing=0.04, vertical_spacing=0.14,
+        shared_xaxes=True, shared_yaxes=True,
+    )  # fmt: skip
+    for column, name in enumerate(names, 1):
+        here = array.sel(solver=name)
+        made.add_trace(lattice_map(here), row=1, col=column)
+        if reference not in (None, name):
+            difference = (here - array.sel(solver=reference)).rename("difference")
+            made.add_trace(lattice_map(difference, "coloraxis2"), row=2, col=column)
+    made.update_layout(
+        template="qdens",
+        height=height or 60 + 290 * rows,
+        margin_t=50,
+        coloraxis={
+            "colorbar": {"title": axis_title(array), "len": 0.9 / rows, "y": 1, "yanchor": "top"}
+        },
+    )
+    if rows == 2:
+        most = float(abs(array - array.sel(solver=reference)).max()) or 1.0
+        bar = {"title": "difference", "len": 0.45, "y": 0, "yanchor": "bottom"}
+        made.update_layout(coloraxis2=difference_scale(most, bar))
+    made.update_xaxes(title_text="x (site)", row=rows, showgrid=False, constrain="domain")
+    made.update_yaxes(showgrid=False, constrain="domain")
+    made.update_yaxes(title_text="y (site)", col=1)
+    for axis in made.select_yaxes():
+        axis.scaleanchor = (axis.anchor or "x").replace("y", "x")
+    return made
+
+
+def difference_scale(most: float, colorbar: Mapping[str, Any]) -> dict[str, Any]:
+    """Colour axis from ``-most`` to ``most``, white at 0."""
+    return {"colorscale": "PuOr", "cmin": -most, "cmax": most, "colorbar": dict(colorbar)}
 
 
 def maps(

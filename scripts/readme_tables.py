@@ -4,6 +4,7 @@ A block ``<!-- results:NAME -->`` ... ``<!-- /results -->`` gets the table of re
 
     {"caption": "...", "command": "make bench", "rows": [{"column": value, ...}, ...]}
 
+with the columns that an entry ``"columns"`` names, if there is one, and all of them otherwise.
 ``--check`` writes nothing and fails if README.md is not what the results say.
 """
 
@@ -43,7 +44,8 @@ def table(result: dict[str, Any]) -> str:
     <BLANKLINE>
     Written by `make bench`.
     """
-    columns = list(dict.fromkeys(name for row in result["rows"] for name in row))
+    known = dict.fromkeys(name for row in result["rows"] for name in row)
+    columns = [name for name in result.get("columns", known) if name in known]
     lines = [columns, ["---"] * len(columns)]
     lines += [[cell(row.get(name)) for name in columns] for row in result["rows"]]
     text = "\n".join(

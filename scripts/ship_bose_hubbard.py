@@ -8,14 +8,15 @@ from __future__ import annotations
 import argparse
 import shutil
 
-import qdens_nb as qd
 from ship_chain import DATA, ROOT, RUNS, joined
 
-WEIGHTS = ("bose_hubbard", "bose_hubbard_cnn", "bose_hubbard_live", "bose_hubbard_cnn_scratch")
-TRAIN = "generate_bose_hubbard"
+import qdens_nb as qd
+
+WEIGHTS = ("bose_hubbard", "bose_hubbard_cnn", "bose_hubbard_live")
+SYSTEM, TRAIN = "bose_hubbard", "generate_bose_hubbard"
 #: shipped file -> (folder in runs, side, system, config, seed)
 SETS = {
-    **{f"bose_train_l{side}": ("bose", side, "bose_hubbard", TRAIN, 2026) for side in (8, 10, 12, 14)},
+    **{f"bose_train_l{side}": ("bose", side, SYSTEM, TRAIN, 2026) for side in (8, 10, 12, 14)},
     "bose_noise_l10": ("bose_noise_l10", 10, "bose_hubbard", f"{TRAIN}_noise_l10", 32),
     "bose_traps_l16": ("bose_traps_l16", 16, "bose_hubbard_traps", f"{TRAIN}_traps_l16", 31),
 }  # fmt: skip

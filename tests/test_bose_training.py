@@ -355,7 +355,7 @@ def test_paper_configuration_has_the_paper_size():
     assert any(isinstance(m, torch.nn.BatchNorm2d) for m in network.modules())
 
 
-@pytest.mark.parametrize("name", ["", "_cnn", "_cnn_mean_field", "_cnn_scratch", "_live"])
+@pytest.mark.parametrize("name", ["", "_cnn", "_cnn_mean_field", "_cnn_first", "_live"])
 def test_configurations_can_be_read(name):
     config = TrainConfig.read(f"configs/train_bose_hubbard{name}.yaml")
     build_network(config)

@@ -41,7 +41,7 @@ BOSE_OBSERVABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "converged": ((), "1", "1 if the engine converged"),
     "residual": ((), "1", "size of the last change (engine's own measure)"),
     "iterations": ((), "1", "iterations used"),
-    "sector": ((), "1", "checkerboard sector, +1 if the even sites are the denser ones, -1 else"),
+    "sector": ((), "1", "checkerboard sector: 0, the even sites are denser; 1, the odd"),
 }
 
 

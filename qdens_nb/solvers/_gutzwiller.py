@@ -289,8 +289,8 @@ def gutzwiller(
     >>> import numpy as np, qdens_nb as qd
     >>> problem = qd.bose_hubbard(np.zeros((8, 8)), U=40.0, V=15.0, mu=20.0, T=0.0)
     >>> answer = gutzwiller(problem, start="odd")
-    >>> float(answer.sector), round(float(answer.density[0, 1]), 1)
-    (-1.0, 1.0)
+    >>> int(answer.sector), round(float(answer.density[0, 1]), 1)
+    (1, 1.0)
     """
     _kinds(start, starts)
 
@@ -321,7 +321,7 @@ def gutzwiller(
             "energy": energy,
             "grand_potential": grand,
             "particle_number": n.sum(),
-            "sector": 1.0 if (checkerboard(shape) * n).sum() >= 0 else -1.0,
+            "sector": 0 if (checkerboard(shape) * n).sum() >= 0 else 1,
             "converged": int(converged),
             "residual": residual,
             "iterations": int(used),

@@ -27,10 +27,6 @@ _RULE = (
     f"starts end in the same one (within {_TIE} t) the sign of its staggered density decides, and "
     "the even sites where it has none"
 )
-_SECTOR = {
-    "units": "1",
-    "long_name": "checkerboard sector: 0, the even sites are the denser ones; 1, the odd ones",
-}
 
 
 class _Problem:
@@ -131,7 +127,6 @@ class BosePredictor:
             "symmetrise": symmetrise,
         }
         out = add_observables(problem, values, f"network:{self.name}", options)
-        out["sector"].attrs.update(_SECTOR)
         out.attrs["sector_rule"] = _RULE if sectors is None else "as was asked for"
         return out
 

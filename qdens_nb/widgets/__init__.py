@@ -5,7 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-_APPS = {"FriedelApp": "qdens_nb.widgets._friedel"}
+_APPS = {
+    "DrawDensityApp": "qdens_nb.widgets._draw_density",
+    "FriedelApp": "qdens_nb.widgets._friedel",
+    "WeddingCakeApp": "qdens_nb.widgets._wedding_cake",
+    "name_phases": "qdens_nb.widgets._phases",
+    "phase_words": "qdens_nb.widgets._phases",
+}
 
 __all__ = [*_APPS]
 

@@ -1,0 +1,198 @@
+"""What the Bose-Hubbard commands of this folder share: options, resumable Monte Carlo, files."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import warnings
+from pathlib import Path
+from typing import Any
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
+import numpy as np  # noqa: E402
+import xarray as xr  # noqa: E402
+from tqdm.auto import tqdm  # noqa: E402
+
+import qdens_nb as qd  # noqa: E402
+from qdens_nb.datasets._files import write_json  # noqa: E402
+from qdens_nb.solvers._bose_common import checkerboard, unpack  # noqa: E402
+from qdens_nb.solvers._worm import classical_occupation  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = ROOT / "runs" / "bose_bench"
+NETWORKS = ("bose_hubbard", "bose_hubbard_cnn", "bose_hubbard_live")
+
+
+def options(description: str) -> argparse.Namespace:
+    """Command line of every command here; ``--quick`` writes to runs/ and registers nothing."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="tiny, for tests; into runs/quick")
+    parser.add_argument("--out", type=Path, help="folder that gets data/ and results/")
+    chosen = parser.parse_args()
+    if chosen.out is None:
+        chosen.out = ROOT / "runs" / "quick" if chosen.quick else ROOT
+    (chosen.out / "data").mkdir(parents=True, exist_ok=True)
+    (chosen.out / "results").mkdir(exist_ok=True)
+    return chosen
+
+
+def starts(one: xr.Dataset, sectors: bool) -> list[np.ndarray]:
+    """Occupations to start from, of lowest energy without hopping for V and for 0.97 V.
+
+    At 4V/U = 1 a Mott insulator and a checkerboard (or n + 1, n and n + 2, n - 1) have the same
+    energy without hopping, and at low T a run keeps what it starts from. Hopping to second order
+    favours the smaller contrast, as a slightly smaller V does. With `sectors` those of both
+    checkerboard sectors, which a weak staggered field selects.
+    """
+    plain = unpack(one)[0]
+    board = checkerboard(plain["shape"])
+    found: list[np.ndarray] = []
+    for field in (0.02, -0.02) if sectors else (0.0,):
+        for factor in (1.0, 0.97):
+            changed = {"V": factor * plain["V"], "mu": plain["mu"] + field * plain["U"] * board}
+            start = classical_occupation(plain | changed).reshape(plain["shape"])
+            if not any(np.array_equal(start, known) for known in found):
+                found.append(start)
+    return found
+
+
+def run_worm(one: xr.Dataset, start: np.ndarray, **settings: Any) -> xr.Dataset:
+    """One chain of `solvers.worm`, taken from runs/ if it was done before.
+
+    An interrupted run goes on where it stopped. What the engine would warn of is in the answer:
+    ``thermalised``, ``clipped``.
+    """
+    RUNS.mkdir(parents=True, exist_ok=True)
+    key = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for values in (start, *(one[name].values for name in ("potential", "U", "V", "mu", "T"))):
+        key.update(np.ascontiguousarray(values, dtype=np.float64).tobytes())
+    done = RUNS / f"{key.hexdigest()[:20]}.nc"
+    if done.is_file():
+        return qd.datasets.open_dataset(done)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "worm: ")
+        answer = qd.solvers.worm(
+            one, chains=1, start=start, checkpoint=done.with_suffix(".npz"), **settings
+        )
+    if answer.attrs["interrupted"]:
+        raise SystemExit("interrupted; the same command goes on from here")
+    answer["cpu_seconds"] = answer.attrs["cpu_seconds_total"]
+    qd.datasets.save(answer, done)
+    return answer
+
+
+def monte_carlo(
+    problem: xr.Dataset, *, seed: int, sectors: bool = False, **settings: Any
+) -> xr.Dataset:
+    """Answers of `solvers.worm` to a batch, each from the best of its `starts`.
+
+    At these temperatures the best one is that of the lowest <H> - mu <N> (a later one only if it is
+    lower by three standard errors). ``metastable`` is by how much that of the worst start is higher
+    than the best one's, in t: 0 where all starts are the same.
+    """
+    answers = []
+    for i in tqdm(range(problem.sizes["sample"]), desc="worm", unit="sample"):
+        one = problem.isel(sample=i, drop=True)
+        found = [run_worm(one, s, seed=seed + i, **settings) for s in starts(one, sectors)]
+        grand = [float(a["energy"] - a["mu"] * a["particle_number"]) for a in found]
+        best = 0
+        for j, other in enumerate(found):
+            error = np.hypot(found[best]["energy_stderr"], other["energy_stderr"])
+            if grand[j] < grand[best] - 3 * float(error):
+                best = j
+        answer = found[best]
+        answer["metastable"] = max(grand) - grand[best]
+        answer["metastable"].attrs.update(
+            units="t", long_name="<H> - mu <N> from the worst start less that from the best"
+        )
+        answers.append(answer)
+    together = xr.concat(answers, "sample", coords="minimal", compat="override", join="override")
+    together.attrs = dict(answers[0].attrs)
+    together.attrs["cpu_seconds_total"] = float(together["cpu_seconds"].sum())
+    together.attrs.pop("cpu_seconds", None)
+    return together.assign_coords(problem["sample"].coords)
+
+
+def mean_field_in(problem: xr.Dataset, density: xr.DataArray) -> xr.Dataset:
+    """Gutzwiller answer of a batch in the checkerboard sector of the given density.
+
+    ``sector_advantage`` is by how much the grand potential of the other sector is higher, in t.
+    """
+    even, odd = (qd.solvers.gutzwiller(problem, start=start) for start in ("even", "odd"))
+    dense_odd = qd.analysis.checkerboard_sector(density) == 1
+    names = ("density", "density_squared", "density_correlation", "coherence")
+    out = problem.copy()
+    for name in names:
+        chosen = xr.where(dense_odd, odd[name], even[name])
+        out[name] = chosen.transpose(*odd[name].dims).assign_attrs(odd[name].attrs)
+    advantage = odd["grand_potential"] - even["grand_potential"]
+    out["sector_advantage"] = xr.where(dense_odd, -advantage, advantage)
+    out["sector_advantage"].attrs.update(
+        units="t", long_name="mean-field grand potential of the other sector less that of this one"
+    )
+    return out
+
+
+def with_mean_field(answer: xr.Dataset) -> xr.Dataset:
+    """Add the mean field in the same sector as gutzwiller_density and others."""
+    mean = mean_field_in(answer[["potential", "U", "V", "mu", "T"]], answer["density"])
+    names = {name: f"gutzwiller_{name}" for name in ("density", "density_squared", "coherence")}
+    return answer.assign(mean[[*names, "sector_advantage"]].rename(names).data_vars)
+
+
+def ship(
+    data: xr.Dataset, name: str, chosen: argparse.Namespace, *, command: str, seed: int
+) -> None:
+    """Write data/NAME.nc, packed, and enter it into the manifest (if it is the repository's)."""
+    path = chosen.out / "data" / f"{name}.nc"
+    qd.datasets.save(data, path, packed=True)
+    if chosen.out == ROOT:
+        qd.datasets.register(path, f"python benchmarks/{command}.py", seed=seed)
+    print(f"{path}  {path.stat().st_size / 1e6:.2f} MB", flush=True)
+
+
+def write_result(
+    name: str, caption: str, rows: list[dict[str, Any]], chosen: argparse.Namespace, **more: Any
+) -> None:
+    """Write results/NAME.json; the README shows its rows."""
+    content = {
+        "caption": caption,
+        "command": f"python benchmarks/{name}.py",
+        "rows": rows,
+        **more,
+    }
+    path = chosen.out / "results" / f"{name}.json"
+    write_json(path, content)
+    print(f"{path}\n{json.dumps(rows, indent=1)}", flush=True)
+
+
+def predictors() -> dict[str, Any]:
+    """The networks whose weights are there."""
+    found = {}
+    for name in NETWORKS:
+        try:
+            found[name] = qd.load_predictor(name)
+        except (ValueError, FileNotFoundError, KeyError) as error:
+            print(f"{name}: left out ({str(error).splitlines()[0][:90]})", flush=True)
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """Processor and software that times are measured on."""
+    model = platform.processor() or platform.machine()
+    listing = Path("/proc/cpuinfo")
+    for line in listing.read_text().splitlines() if listing.exists() else ():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+    return {
+        "processor": model,
+        "cores": os.cpu_count(),
+        "threads used": 1,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }

@@ -1,0 +1,176 @@
+"""Efficiency of quantum Monte Carlo engines: our worm against the programs of ALPS.
+
+The efficiency of a run is 1 / (mean over the sites of the squared standard error of the density x
+CPU seconds), in 1/s: what a second of one core buys. All CPU time is counted on both sides,
+thermalisation too (ALPS does not tell it apart), but what is done once before the first sweep is
+not: compilation by Numba, and the tables that dirloop_sse builds for every kind of bond, measured
+by the shortest possible run. Each engine runs each problem with several seeds: the spread between
+them checks the error bars that the engines state.
+
+    python benchmarks/worm_speed.py [--quick] [--only NAME ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[_name] = "1"
+
+import numpy as np  # noqa: E402
+import xarray as xr  # noqa: E402
+
+import qdens_nb as qd  # noqa: E402
+
+RESULT = Path(__file__).resolve().parents[1] / "results" / "worm_speed.json"
+SEEDS = 4
+
+
+def trap(side: int, centre: float, **couplings: float) -> xr.Dataset:
+    """Harmonic trap with the local mu falling from `centre` in the middle to 0 in the corners."""
+    shape = qd.potentials.harmonic_trap((side, side), 1.0, units="t")
+    return qd.bose_hubbard(shape * (centre / float(shape.max())), mu=centre, **couplings)
+
+
+def noise(side: int, mu: float, amplitude: float, **couplings: float) -> xr.Dataset:
+    """Coloured noise with the local mu between ``mu - amplitude`` and ``mu + amplitude``."""
+    potential = qd.potentials.coloured_noise((side, side), 2.0, amplitude, seed=0, units="t")
+    return qd.bose_hubbard(potential, mu=mu, **couplings)
+
+
+PROBLEMS = {
+    "8x8 trap, U=20, V=5, T=0.5": lambda: trap(8, 40.0, U=20.0, V=5.0, T=0.5),
+    "10x10 noise, U=20, V=0, T=0.25": lambda: noise(10, 25.0, 20.0, U=20.0, V=0.0, T=0.25),
+    "16x16 trap, U=24, V=0, T=0.25": lambda: trap(16, 33.6, U=24.0, V=0.0, T=0.25),
+}
+#: engine -> measured sweeps on each problem; a fifth as many for thermalisation
+ENGINES = {
+    "qdens worm": (20_000, 20_000, 10_000),
+    "ALPS dirloop_sse": (10_000, 8_000, 2_000),
+    "ALPS worm": (40_000, 10_000, 10_000),
+}
+
+
+def startup(engine: str, problem: xr.Dataset) -> float:
+    """CPU seconds before the first sweep (of ALPS: those of a run of about a hundred sweeps)."""
+    if engine == "qdens worm":
+        return 0.0
+    runs = [
+        qd.solvers.alps(
+            problem, algorithm=engine.split()[1], sweeps=128, thermalisation=100, seed=seed
+        )
+        for seed in range(2)
+    ]
+    return min(one.attrs["cpu_seconds_total"] for one in runs)
+
+
+def run(engine: str, problem: xr.Dataset, sweeps: int, seed: int) -> dict[str, Any]:
+    """One run on one core."""
+    warm = sweeps // 5
+    if engine == "qdens worm":
+        answer = qd.solvers.worm(
+            problem, sweeps=sweeps, thermalisation=warm, chains=1, workers=1, seed=seed
+        )
+    else:
+        answer = qd.solvers.alps(
+            problem, algorithm=engine.split()[1], sweeps=sweeps, thermalisation=warm, seed=seed
+        )
+    return {
+        "density": answer["density"].values,
+        "variance": answer["density_stderr"].values ** 2,
+        "seconds": answer.attrs["cpu_seconds_total"],
+        "sweeps": int(answer["sweeps"]),
+        "doubt": int(not answer["thermalised" if engine == "qdens worm" else "converged"]),
+    }
+
+
+def summary(runs: list[dict[str, Any]], before: float) -> dict[str, Any]:
+    """Pool the seeds of one engine; `before` are seconds of each run that do not count."""
+    densities = np.stack([one["density"] for one in runs])
+    stated = np.mean([one["variance"] for one in runs])
+    seconds = sum(one["seconds"] - before for one in runs) / len(runs)
+    spread = densities.var(axis=0, ddof=1).mean()
+    return {
+        "density": densities.mean(axis=0),
+        "variance": np.mean([one["variance"] for one in runs], axis=0) / len(runs),
+        "seconds": seconds,
+        "startup": before,
+        "error": float(np.sqrt(stated)),
+        "efficiency": float(1.0 / (stated * seconds)),
+        "efficiency of spread": float(1.0 / (spread * seconds)),
+        "spread": float(np.sqrt(spread / stated)),
+        "doubts": sum(one["doubt"] for one in runs),
+        "sweeps": int(np.mean([one["sweeps"] for one in runs])),
+    }
+
+
+def agreement(one: dict[str, Any], other: dict[str, Any]) -> float:
+    """Chi squared per site of the difference of two densities."""
+    difference = (one["density"] - other["density"]) ** 2
+    return float(np.mean(difference / (one["variance"] + other["variance"])))
+
+
+def main() -> None:
+    """Measure and write results/worm_speed.json."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--quick", action="store_true", help="a tenth of the sweeps, no file")
+    parser.add_argument("--only", nargs="*", default=list(ENGINES), choices=list(ENGINES))
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", RuntimeWarning)  # counted as doubts
+    rows = []
+    if "qdens worm" in options.only:
+        qd.solvers.worm(PROBLEMS["8x8 trap, U=20, V=5, T=0.5"](), sweeps=64, chains=1, seed=0)
+    for index, (name, build) in enumerate(PROBLEMS.items()):
+        problem, found = build(), {}
+        for engine in options.only:
+            sweeps = ENGINES[engine][index] // (10 if options.quick else 1)
+            start = time.perf_counter()
+            before = startup(engine, problem)
+            runs = [run(engine, problem, sweeps, seed + 1) for seed in range(SEEDS)]
+            found[engine] = summary(runs, before)
+            print(f"{name} | {engine}: {time.perf_counter() - start:.0f} s wall", flush=True)
+        reference = found.get("qdens worm")
+        for engine, one in found.items():
+            row = {
+                "problem": name,
+                "engine": engine,
+                "efficiency (1/s)": one["efficiency"],
+                "CPU s a run": one["seconds"],
+                "CPU s before": one["startup"],
+                "sweeps": one["sweeps"],
+                "error of n": one["error"],
+                "spread of seeds / error": one["spread"],
+                "runs in doubt": one["doubts"],
+            }
+            if reference is not None:
+                row["ours / this"] = reference["efficiency"] / one["efficiency"]
+                row["ours / this, by spread"] = (
+                    reference["efficiency of spread"] / one["efficiency of spread"]
+                )
+                if engine != "qdens worm":
+                    row["chi2 per site against ours"] = agreement(one, reference)
+            rows.append(row)
+            print(json.dumps(row), flush=True)
+    result = {
+        "caption": "Efficiency 1 / (mean over sites of the squared standard error of the density "
+        "x CPU seconds) of our worm and of ALPS (pyalps, default parameters) on one core, "
+        f"{SEEDS} seeds each. Thermalisation (a sixth of the sweeps) counts on both sides, what is "
+        "done once before the first sweep (Numba's compilation, ALPS' tables) does not. By "
+        "spread: with the variance between the seeds in place of the stated one. The local mu "
+        "falls from 2 U (8x8) or 1.4 U (16x16) in the middle to 0 in the corners and lies "
+        "between 5 and 45 in the noise.",
+        "command": "make bench",
+        "rows": rows,
+    }
+    if not options.quick and set(options.only) == set(ENGINES):
+        RESULT.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
