@@ -21,7 +21,6 @@ from tqdm.auto import tqdm  # noqa: E402
 import qdens_nb as qd  # noqa: E402
 from qdens_nb.datasets._files import write_json  # noqa: E402
 from qdens_nb.solvers._bose_common import checkerboard, unpack  # noqa: E402
-from qdens_nb.solvers._worm import classical_occupation  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "bose_bench"
@@ -42,20 +41,28 @@ def options(description: str) -> argparse.Namespace:
 
 
 def starts(one: xr.Dataset, sectors: bool) -> list[np.ndarray]:
-    """Occupations to start from, of lowest energy without hopping for V and for 0.97 V.
+    """Occupations to start from: without hopping, of lowest energy as if all were flat.
 
-    At 4V/U = 1 a Mott insulator and a checkerboard (or n + 1, n and n + 2, n - 1) have the same
-    energy without hopping, and at low T a run keeps what it starts from. Hopping to second order
-    favours the smaller contrast, as a slightly smaller V does. With `sectors` those of both
-    checkerboard sectors, which a weak staggered field selects.
+    Each site gets what it would have on a flat torus of its own mu - v, of all pairs of occupations
+    of the two sublattices, for V and for 0.97 V: at 4V/U = 1 a Mott insulator and a checkerboard
+    (or n + 1, n and n + 2, n - 1) have the same energy without hopping, and at low T a run keeps
+    what it starts from. Hopping to second order favours the smaller contrast, as a slightly
+    smaller V does. With `sectors` the denser sublattice is the even one, and the odd one.
     """
     plain = unpack(one)[0]
-    board = checkerboard(plain["shape"])
+    levels = np.arange(plain["n_max"] + 1)
+    dense, thin = (n.ravel() for n in np.meshgrid(levels, levels, indexing="ij"))
+    dense, thin = dense[dense >= thin], thin[dense >= thin]
+    own = 0.25 * plain["U"][..., None] * (dense * (dense - 1) + thin * (thin - 1))
+    own = own - 0.5 * plain["mu"][..., None] * (dense + thin)
+    even = checkerboard(plain["shape"]) > 0
     found: list[np.ndarray] = []
-    for field in (0.02, -0.02) if sectors else (0.0,):
+    for first in (even, ~even) if sectors else (even,):
         for factor in (1.0, 0.97):
-            changed = {"V": factor * plain["V"], "mu": plain["mu"] + field * plain["U"] * board}
-            start = classical_occupation(plain | changed).reshape(plain["shape"])
+            # of equal ones that of the largest contrast
+            energy = own + (2 * factor * plain["V"]) * dense * thin - 1e-9 * (dense - thin)
+            lowest = energy.argmin(-1)
+            start = np.where(first, dense[lowest], thin[lowest])
             if not any(np.array_equal(start, known) for known in found):
                 found.append(start)
     return found

@@ -54,7 +54,7 @@ def test_homogeneous_grid_is_flat_and_in_order() -> None:
 
 def test_order_parameters_of_the_free_condensate_and_of_the_atomic_limit() -> None:
     """A coherent state has <b+ b> = n; deep lobes have none and the density of the lobe."""
-    lobes = analysis.homogeneous(1e-3, [1.0, 1.0, 1.0], [0.5, 1.5, 2.5], L=4, T=1.0)
+    lobes = analysis.homogeneous(1e-3, 0.8, [0.4, 1.3, 2.2], L=4, T=1.0)
     orders = analysis.order_parameters(qd.solvers.gutzwiller(lobes))
     np.testing.assert_allclose(orders.density, [0.5, 1.0, 1.5], atol=1e-3)
     np.testing.assert_allclose(orders.staggered, [0.5, 0.0, 0.5], atol=1e-3)
@@ -78,7 +78,7 @@ def test_monte_carlo_names_the_phases(
 ) -> None:
     problem = analysis.homogeneous(hopping, interaction, mu_over_U, L=6)
     answer = qd.solvers.worm(
-        problem, sweeps=300, thermalisation=100, chains=1, start="classical", seed=3
+        problem, sweeps=300, thermalisation=200, chains=1, start="empty", seed=3
     )
     assert analysis.phases_of(answer).tolist() == [name]
 

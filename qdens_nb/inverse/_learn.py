@@ -317,10 +317,11 @@ def _observe(
     for name, values in maps.items():
         if values.shape[-2:] != shape:
             raise ValueError(f"{name} is {values.shape[-2:]}, the density {shape}")
-        error = errors.get(name, 0.0)
-        if np.ndim(error):
-            error = check_map(f"noise of {name}", error, _DIMS[name])
-        own = np.asarray(error, dtype=np.float64)
+        given_error = errors.get(name, 0.0)
+        if np.ndim(given_error):
+            own = check_map(f"noise of {name}", given_error, _DIMS[name])
+        else:
+            own = np.asarray(given_error, dtype=np.float64)
         if own.ndim and own.shape != values.shape:
             raise ValueError(f"noise of {name} is {own.shape}, the map {values.shape}")
         if not (np.isfinite(own).all() and (own >= 0).all()):

@@ -10,6 +10,7 @@ from typing import Any
 
 import ipywidgets
 import numpy as np
+import plotly.graph_objects as go
 import xarray as xr
 
 import qdens_nb

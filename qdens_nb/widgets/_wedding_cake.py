@@ -310,11 +310,8 @@ class WeddingCakeApp:
                 self._draw("worm", [exact["density"], exact["fluctuation"], difference])
                 most = max(0.02, float(abs(difference).max()))
                 figure.layout.coloraxis4.cmin, figure.layout.coloraxis4.cmax = -most, most
-            for row in ("network", "worm"):
-                for place in range(3):
-                    figure.data[self._maps[row, place]].visible = (
-                        row == "network" or exact is not None
-                    )
+            for (row, _), index in self._maps.items():
+                figure.data[index].visible = row == "network" or exact is not None
             self._draw_cut(answers)
         rule = network.attrs.get("sector_rule", "")
         self.text.value = status(cake_words(data, self.phases, rule, self._doubts))
