@@ -98,20 +98,15 @@ def monte_carlo(
 ) -> xr.Dataset:
     """Answers of `solvers.worm` to a batch, each from the best of its `starts`.
 
-    At these temperatures the best one is that of the lowest <H> - mu <N> (a later one only if it is
-    lower by three standard errors). ``metastable`` is by how much that of the worst start is higher
-    than the best one's, in t: 0 where all starts are the same.
+    At these temperatures the best one is that of the lowest <H> - mu <N>. ``metastable`` is by how
+    much that of the worst start is higher, in t: 0 where all starts are the same.
     """
     answers = []
     for i in tqdm(range(problem.sizes["sample"]), desc="worm", unit="sample"):
         one = problem.isel(sample=i, drop=True)
         found = [run_worm(one, s, seed=seed + i, **settings) for s in starts(one, sectors)]
         grand = [float(a["energy"] - a["mu"] * a["particle_number"]) for a in found]
-        best = 0
-        for j, other in enumerate(found):
-            error = np.hypot(found[best]["energy_stderr"], other["energy_stderr"])
-            if grand[j] < grand[best] - 3 * float(error):
-                best = j
+        best = int(np.argmin(grand))
         answer = found[best]
         answer["metastable"] = max(grand) - grand[best]
         answer["metastable"].attrs.update(

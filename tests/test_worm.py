@@ -60,6 +60,32 @@ def test_stiffness_is_the_response_to_a_twist():
     assert answer.superfluid_stiffness > 20 * answer.superfluid_stiffness_stderr
 
 
+@pytest.mark.parametrize("shape", [(4,), (2, 2)])
+def test_symmetry_moves_keep_the_averages(shape):
+    """A potential with one reflection, in which some maps are refused."""
+    potential = np.zeros(shape)
+    potential[0] = potential[-1] = 0.4
+    dims = ("x", "y")[: len(shape)]
+    problem = qd.bose_hubbard(
+        xr.DataArray(potential, dims=dims), U=6.0, V=3.0, mu=4.0, T=0.5, n_max=2
+    )
+    exact = qd.solvers.bose_hubbard_ed(problem)
+    answer = qd.solvers.worm(problem, sweeps=20_000, seed=1, clip_warning=1.0, symmetry_moves=True)
+    assert chi_squared(answer, exact, MAPS) < 2.5
+    assert chi_squared(answer, exact, SCALARS) < 4.0
+
+
+def test_symmetry_moves_exchange_the_sectors():
+    problem = qd.bose_hubbard(np.zeros((6, 6)), U=40.0, V=12.0, mu=20.0, T=0.25)
+    kept, mixed = (
+        qd.solvers.worm(problem, sweeps=300, chains=1, seed=1, symmetry_moves=moves)
+        for moves in (False, True)
+    )
+    assert np.ptp(kept.density.values) > 0.8
+    assert np.ptp(mixed.density.values) < 0.3
+    assert float(mixed.structure_factor) == pytest.approx(float(kept.structure_factor), abs=0.01)
+
+
 def test_free_bosons():
     side, mu, T = 6, -4.6, 2.0
     problem = qd.bose_hubbard(np.zeros((side, side)), U=0.0, mu=mu, T=T, n_max=60)

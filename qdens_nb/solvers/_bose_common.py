@@ -58,6 +58,32 @@ def neighbours(shape: tuple[int, ...]) -> np.ndarray:
     return np.stack([a.ravel() for a in (*forward, *backward)], axis=1)
 
 
+def symmetries(shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Translations by one site and reflections of the lattice; with each its inverse.
+
+    Returns
+    -------
+    images : (maps, sites) site to which each site goes
+    turns : (maps, 2 d) direction to which each direction of `neighbours` goes
+    """
+    index = np.arange(np.prod(shape)).reshape(shape)
+    d = len(shape)
+    plain = np.arange(2 * d)
+    images, turns = [], []
+    for axis in range(d):
+        for step in (1, -1):
+            images.append(np.roll(index, step, axis))
+            turns.append(plain)
+        images.append(np.flip(index, axis))
+        turned = plain.copy()
+        turned[[axis, axis + d]] = axis + d, axis
+        turns.append(turned)
+    if d == 2 and shape[0] == shape[1]:
+        images.append(index.T)
+        turns.append(np.array([1, 0, 3, 2]))
+    return np.array([image.ravel() for image in images]), np.array(turns)
+
+
 def checkerboard(shape: tuple[int, ...]) -> np.ndarray:
     """``(-1)^(x+y)``, +1 on the even sites."""
     return 1.0 - 2.0 * (np.indices(shape).sum(0) % 2)

@@ -89,7 +89,12 @@ class _Run:
         self.one, self.options = one, options
         begins = _starts(options["start"], options["chains"], one)
         self.chains = [
-            Chain(one, np.random.SeedSequence(seed[0], spawn_key=(seed[1], i)), occupation)
+            Chain(
+                one,
+                np.random.SeedSequence(seed[0], spawn_key=(seed[1], i)),
+                occupation,
+                options["symmetry_moves"],
+            )
             for i, occupation in enumerate(begins)
         ]
         self.thermal = 0
@@ -176,6 +181,7 @@ def worm(
     density_error: float | None = None,
     chains: int = 2,
     start: Any = "spread",
+    symmetry_moves: bool = False,
     seed: int = 0,
     workers: int | None = None,
     checkpoint: str | Path | None = None,
@@ -200,6 +206,11 @@ def worm(
         World lines to start from. "spread" starts the chains differently (the configuration of
         lowest energy without hopping, the empty lattice, the full one), so that they agree only in
         equilibrium.
+    symmetry_moves : bool
+        After each measurement propose a translation by one site or a reflection of all world
+        lines, accepted by Metropolis' rule. Where the potential has such a symmetry the two
+        checkerboard sectors are then sampled alike, and the mean density shows no checkerboard;
+        without it a run at low temperature keeps the sector it starts in.
     seed : int
         The same seed gives the same numbers.
     workers : int, optional
@@ -256,7 +267,9 @@ def worm(
         "start": start if isinstance(start, str) else np.asarray(start).tolist(),
         "seed": int(seed),
     }
-    settings = options | {"clip_warning": clip_warning}
+    if symmetry_moves:
+        options["symmetry_moves"] = True
+    settings = options | {"clip_warning": clip_warning, "symmetry_moves": symmetry_moves}
     rows: list[dict[str, Any]] = []
     seconds = np.zeros(2)
     interrupted = False

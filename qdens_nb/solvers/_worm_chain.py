@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from qdens_nb.solvers import _worm_kernel as kernel
-from qdens_nb.solvers._bose_common import checkerboard, neighbours
+from qdens_nb.solvers._bose_common import checkerboard, neighbours, symmetries
 from qdens_nb.solvers._random import stream
 from qdens_nb.solvers._worm_measure import row_length, run_sweeps
 
@@ -29,10 +29,16 @@ class Chain:
         Random stream of the chain.
     occupation : (sites,) array
         Straight world lines to start from.
+    symmetry_moves : bool
+        Propose a translation or reflection of all world lines after each measurement.
     """
 
     def __init__(
-        self, one: dict[str, Any], seed: np.random.SeedSequence, occupation: np.ndarray
+        self,
+        one: dict[str, Any],
+        seed: np.random.SeedSequence,
+        occupation: np.ndarray,
+        symmetry_moves: bool = False,
     ) -> None:
         shape = one["shape"]
         sites = int(np.prod(shape))
@@ -48,6 +54,9 @@ class Chain:
             self.beta,
             int(one["n_max"]),
         )
+        images, turns = symmetries(tuple(shape))
+        kept = len(images) if symmetry_moves else 0
+        self.maps = (images[:kept], turns[:kept])
         room = 32
         self.tau = np.zeros((sites, room))
         self.occ = np.zeros((sites, room), dtype=np.int8)
@@ -75,7 +84,7 @@ class Chain:
             more, pending = run_sweeps(
                 sweeps - done, self.worms, pending, self.tau, self.occ, self.link, self.count,
                 self.start, *self.fixed, self.worm, self.length, self.counters, self.rng, self.row,
-                self.total, self.squares, measuring,
+                self.total, self.squares, measuring, *self.maps,
             )  # fmt: skip
             done += more
             if done < sweeps:

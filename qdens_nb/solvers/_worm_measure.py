@@ -6,8 +6,11 @@ number of kinks, :math:`\langle b^\dagger_i b_j + h.c.\rangle = \langle k_{ij}\r
 
 from __future__ import annotations
 
+import math
+
 from numba import njit
 
+from qdens_nb.solvers._random import uniform
 from qdens_nb.solvers._worm_kernel import W_SITE, run_worms
 
 #: a row of measurements: SITE_MAPS maps over sites, then BOND_MAPS maps over bonds, then scalars
@@ -103,11 +106,42 @@ def measure(
 
 
 @njit(cache=True, nogil=True)
+def symmetry_move(tau, occ, link, count, start, mu, U, beta, row, images, turns, rng):
+    """Propose to map all world lines by a symmetry of the empty lattice, Metropolis accepted.
+
+    The map of the sites is one of `images` (ops, sites), that of the directions the same row of
+    `turns`; the set holds every inverse. `row` holds the time averages just measured.
+    """
+    op = int(uniform(rng) * images.shape[0])
+    sites = count.size
+    action = 0.0
+    for i in range(sites):
+        j = images[op, i]
+        n, n2 = row[i], row[sites + i]
+        action += beta * (0.5 * (U[j] - U[i]) * (n2 - n) - (mu[j] - mu[i]) * n)
+    if action > 0.0 and uniform(rng) >= math.exp(-action):
+        return False
+    times, levels, links = tau.copy(), occ.copy(), link.copy()
+    events, first = count.copy(), start.copy()
+    for i in range(sites):
+        j = images[op, i]
+        count[j] = events[i]
+        start[j] = first[i]
+        for e in range(events[i]):
+            tau[j, e] = times[i, e]
+            occ[j, e] = levels[i, e]
+            link[j, e] = turns[op, links[i, e]]
+    return True
+
+
+@njit(cache=True, nogil=True)
 def run_sweeps(
     sweeps, worms, pending, tau, occ, link, count, start, nbr, sign, side, mu, U, V, beta, n_max,
-    worm, length, counters, rng, row, total, squares, measuring,
+    worm, length, counters, rng, row, total, squares, measuring, images, turns,
 ):  # fmt: skip
     """Sweeps of `worms` worms with a measurement after each; `pending` worms open the first.
+
+    With symmetry maps in `images`, one is proposed after each measurement.
 
     Returns sweeps done and worms still to insert in the unfinished one (more room is needed then).
     """
@@ -124,4 +158,8 @@ def run_sweeps(
                 tau, occ, link, count, start, nbr, sign, side, mu, U, V, beta, n_max, row, total,
                 squares,
             )  # fmt: skip
+            if images.shape[0] > 0:
+                symmetry_move(
+                    tau, occ, link, count, start, mu, U, beta, row, images, turns, rng
+                )  # fmt: skip
     return sweeps, worms
