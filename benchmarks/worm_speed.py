@@ -74,9 +74,15 @@ def startup(engine: str, problem: xr.Dataset) -> float:
 def run(engine: str, problem: xr.Dataset, sweeps: int, seed: int) -> dict[str, Any]:
     """One run on one core."""
     warm = sweeps // 5
-    if engine == "qdens worm":
+    if engine.startswith("qdens"):
         answer = qd.solvers.worm(
-            problem, sweeps=sweeps, thermalisation=warm, chains=1, workers=1, seed=seed
+            problem,
+            sweeps=sweeps,
+            thermalisation=warm,
+            chains=1,
+            workers=1,
+            seed=seed,
+            symmetry_moves="symmetry" in engine,
         )
     else:
         answer = qd.solvers.alps(

@@ -26,6 +26,7 @@ directed loops: Syljuasen and Sandvik, PRE 66, 046701 (2002); locally optimal wo
 J. Comput. Phys. 225, 2249 (2007).
 """
 
+# mypy: disable-error-code="assignment"
 from __future__ import annotations
 
 import math

@@ -112,6 +112,7 @@ def observables(chains: list[Chain], one: dict[str, Any]) -> dict[str, Any]:
     scalar = {name: at + i for i, name in enumerate(SCALARS)}
     number, number2 = scalar["number"], scalar["number_squared"]
     mu = one["chemical_potential"]
+    side_squared = np.array(shape, dtype=np.float64) ** 2 / (beta * sites * directions)
     scalars = {
         "energy": lambda rows: rows[:, [scalar["energy"]]] + mu * rows[:, [number]],
         "particle_number": lambda rows: rows[:, [number]],
@@ -120,7 +121,6 @@ def observables(chains: list[Chain], one: dict[str, Any]) -> dict[str, Any]:
             rows[:, scalar["winding_squared"] :] @ side_squared[:, None]
         ),
     }
-    side_squared = np.array(shape, dtype=np.float64) ** 2 / (beta * sites * directions)
     for name, columns in scalars.items():
         with_error(name, columns)
         out[name], out[f"{name}_stderr"] = out[name][0], out[f"{name}_stderr"][0]

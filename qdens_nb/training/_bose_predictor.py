@@ -144,14 +144,20 @@ class BosePredictor:
         T, n_max
             As in `qdens_nb.bose_hubbard`.
         """
+        return self.torch_observables(local, U, V, sector, T, n_max)["density"]
+
+    def torch_observables(
+        self, local: torch.Tensor, U: Any, V: Any, sector: Any = 0, T: Any = 0.25, n_max: int = 3
+    ) -> Maps:
+        """All maps, as `torch_density`: those of sites (B, X, Y), those of bonds (B, 2, X, Y)."""
         U, V, sector, T = (
             torch.as_tensor(value, dtype=local.dtype).expand(len(local))
             for value in (U, V, sector, T)
         )
         channels, base = self._torch_channels(local, U, V, 1.0 - 2.0 * sector, T, n_max)
-        answers = [member(channels.float())["density"] for member in self.members]
-        density = torch.stack(answers).mean(0).to(local.dtype)
-        return density + base["density"] if base else density
+        mean = mean_answer([gather(member(channels.float())) for member in self.members])
+        maps = {name: mean[name].to(local.dtype) for name in OBSERVABLES}
+        return {name: value + base[name] if base else value for name, value in maps.items()}
 
     def _torch_channels(
         self,
