@@ -33,7 +33,7 @@ def problem(L: int, inner: int, depths: np.ndarray) -> xr.Dataset:
 
 def main(chosen: argparse.Namespace) -> None:
     """Solve and write."""
-    L, inner, count = (12, 6, 3) if chosen.quick else (40, 22, 16)
+    L, inner, count = (12, 6, 3) if chosen.quick else (40, 22, 9)
     settings = {"sweeps": 64, "thermalisation": 50} if chosen.quick else SETTINGS
     depths = np.linspace(0.0, 3.0, count)
     answer = monte_carlo(problem(L, inner, depths), seed=SEED, **settings)
