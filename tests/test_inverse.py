@@ -415,3 +415,24 @@ def test_trained_ranges_come_from_the_card():
     carded.card = {"ranges": {"4t/U": [0.1, 0.5]}}
     assert trained_ranges(carded)["4t/U"] == [0.1, 0.5]
     assert trained_ranges(carded)["4V/U"] == trained_ranges(Toy())["4V/U"]
+
+
+@pytest.mark.slow
+def test_the_shipped_network_designs_what_quantum_monte_carlo_confirms():
+    predictor = qd.load_predictor("bose_hubbard_cnn")
+    target = np.where(R2 < 0.8, 1.0, 0.0)
+    found = qd.inverse.design(predictor, target, U=20.0, starts=1, steps=100)
+    assert found.design_error < 0.02
+    exact = qd.inverse.recheck(found, sweeps=1000, seed=1)
+    assert exact.target_error < 0.05
+
+    learnt = qd.inverse.learn_hamiltonian(
+        predictor,
+        exact[["density", "density_squared", "density_correlation", "density_stderr"]],
+        family=found.potential,
+        starts=3,
+        resamples=2,
+        steps=60,
+    )
+    assert learnt.parameter.values.tolist() == ["U", "V", "mu_over_U"]
+    assert (abs(learnt.density - exact.density).mean()) < 0.1
