@@ -160,8 +160,9 @@ def curves(
         style, values = style_of(str(solver), index), data[observable].sel(solver=solver)
         if bool(values.isnull().all()):
             continue
-        known = stderr is not None and bool(stderr.sel(solver=solver).notnull().all())
-        error = stderr.sel(solver=solver) if known else None
+        error = None if stderr is None else stderr.sel(solver=solver)
+        known = error is not None and bool(error.notnull().all())
+        error = error if known else None
         if known and solver in SAMPLED:
             made.add_trace(points(data["x"], values, error, style))
             continue

@@ -122,7 +122,7 @@ def join(problem: xr.Dataset, answers: Mapping[str, xr.Dataset], sector: int) ->
 
     ``seconds`` is what each took, the attr ``notes`` what each warned of.
     """
-    variables: dict[str, Any] = dict(problem.data_vars)
+    variables: dict[str, Any] = {str(name): problem[name] for name in problem.data_vars}
     for name in _KEPT:
         first = next((answer[name] for answer in answers.values() if name in answer), None)
         if first is None:
@@ -172,7 +172,7 @@ def compute(
     return join(problem, answers, chosen)
 
 
-def answer_of(data: xr.Dataset, solver: str) -> xr.Dataset | None:
+def answer_of(data: xr.Dataset, solver: str) -> Any:
     """The observables of one solver; None if it has not answered."""
     names = [str(name) for name in data["solver"].values]
     if solver not in names:

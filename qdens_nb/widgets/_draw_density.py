@@ -285,7 +285,7 @@ class DrawDensityApp:
             found = self.found
             if found is None:
                 return
-            couplings = {name: float(found[name]) for name in ("U", "V", "mu", "T")}
+            couplings: dict[str, Any] = {name: float(found[name]) for name in ("U", "V", "mu", "T")}
             problem = bose_hubbard(found["potential"].reset_coords(drop=True), **couplings)
 
             def work(tell: Tell) -> None:

@@ -73,7 +73,7 @@ class Panels:
             font_size=13,
             legend={"yanchor": "bottom", "x": 0.06},
         )
-        self._number = {}
+        self._number: dict[Any, Any] = {}
         for name, panels in self.rows.items():
             for place, panel in enumerate(panels):
                 number = self._number[name, place] = len(self._number) + 1

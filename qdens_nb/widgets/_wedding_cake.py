@@ -322,7 +322,7 @@ class WeddingCakeApp:
             trace.x, trace.y = values["x"].values, values["y"].values
             trace.z = values.transpose("y", "x").values
 
-    def _draw_cut(self, answers: dict[str, xr.Dataset | None]) -> None:
+    def _draw_cut(self, answers: dict[str, Any]) -> None:
         row = self.data.sizes["y"] // 2
         x = self.data["x"].values
         traces = self.figure.data
