@@ -156,7 +156,7 @@ def trap(side: int, U: float, V: float, T: float, top: float, rim: float) -> xr.
 
 
 def test_empty_start_fills_a_trap_with_a_forbidden_rim():
-    """Local mu/U down to -2.6 at the rim, where ALPS' dirloop_sse stays in the vacuum."""
+    """Local mu/U below -2 at the rim: the empty lattice must not survive there."""
     problem = trap(16, 24.0, 0.0, 0.25, 1.4, -0.6)
     assert float((problem.mu - problem.potential).min()) / 24.0 < -2.0
     answers = [
