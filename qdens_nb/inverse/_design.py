@@ -19,7 +19,7 @@ from qdens_nb.inverse._border import (
 from qdens_nb.inverse._descent import Descent, Point, descend, logit
 from qdens_nb.inverse._local_inversion import invert_locally
 from qdens_nb.inverse._network import Network
-from qdens_nb.inverse._problem import SECTOR, problem_of, sector_of
+from qdens_nb.inverse._problem import problem_of, sector_of
 from qdens_nb.solvers._bose_common import add_observables
 
 _TIE = 1e-5
@@ -236,7 +236,6 @@ def _dataset(
         "inverse:design",
         options,
     )
-    out["sector"].attrs["long_name"] = SECTOR
     error = np.abs(density - target).mean((1, 2))
     U = couplings["U"]
     out["target"] = (("x", "y"), target, {"units": "1", "long_name": "wanted density"})

@@ -11,7 +11,7 @@ import torch
 import xarray as xr
 
 from qdens_nb.inverse._descent import Descent
-from qdens_nb.inverse._problem import SECTOR, problem_of
+from qdens_nb.inverse._problem import problem_of
 from qdens_nb.inverse._unknowns import State, Unknowns
 from qdens_nb.solvers._bose_common import add_observables
 
@@ -84,7 +84,6 @@ def learnt_dataset(
     problem = problem_of(state.local[best].numpy(), U=U, V=V, **known)
     values = {"density": fit.density[best].numpy(), "sector": np.asarray(sector)}
     out = add_observables(problem, values, "inverse:learn_hamiltonian", options)
-    out["sector"].attrs["long_name"] = SECTOR
     out["target"] = (("x", "y"), target, {"units": "1", "long_name": "given density"})
     out["chi2"] = ((), fit.first.loss[best], _CHI2)
     out["potential_std"] = (

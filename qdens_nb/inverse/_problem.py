@@ -8,8 +8,6 @@ import xarray as xr
 from qdens_nb.solvers._bose_common import checkerboard
 from qdens_nb.systems import bose_hubbard
 
-SECTOR = "checkerboard sector: 0, the even sites are the denser ones; 1, the odd ones"
-
 
 def sector_of(density: np.ndarray) -> int:
     """0 if the even sites hold as many bosons or more, else 1."""
