@@ -239,7 +239,7 @@ def test_shipped_recipes_are_read(root: Path) -> None:
     noise = read("bose_hubbard", "bose_hubbard_noise_l10")
     traps = read("bose_hubbard_traps", "bose_hubbard_traps_l16")
     assert sum(train.sites.values()) >= 4000 and set(train.sites) == {8, 10, 12, 14}
-    assert (noise.sites, traps.sites) == ({10: 50}, {16: 48})
+    assert (noise.sites, traps.sites) == ({10: 40}, {16: 36})
     assert max(noise.density_error, traps.density_error) < train.density_error / 2
 
 

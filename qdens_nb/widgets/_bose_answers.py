@@ -61,7 +61,7 @@ def trap_problem(
     Examples
     --------
     >>> box = trap_problem(0.2, 0.0, 1.0, 2.0, sites=8, shape="box")
-    >>> (box.potential / box.U).values[0, 0], float(box.potential[4, 4])
+    >>> float((box.potential / box.U)[0, 0]), float(box.potential[4, 4])
     (2.0, 0.0)
     """
     U, side = 4.0 / hopping, (sites, sites)
