@@ -21,8 +21,8 @@ T, L, SEED = 0.25, 8, 2301
 INTERACTIONS = (0.0, 1.0, 1.5)
 SETTINGS = {"sweeps": 500, "thermalisation": 150}
 TIP_SETTINGS = {"sweeps": 600, "thermalisation": 200}
-#: fillings whose lobes are looked for
-FILLINGS = {0.0: (1.0, 2.0), 1.0: (0.5, 1.0, 1.5), 1.5: (0.5, 1.0, 1.5)}
+#: fillings whose lobes are looked for; higher ones feel that a site holds three bosons at most
+FILLINGS = {0.0: (1.0, 2.0), 1.0: (0.5, 1.0, 1.5), 1.5: (0.5, 1.0)}
 #: tips (4t/U, mu/U) at 4V/U = 1 read off the paper's figure, to 0.02
 PAPER_TIPS = {(1.0, 0.5): (0.327, 0.35), (1.0, 1.0): (0.198, 1.42), (1.0, 1.5): (0.151, 2.39)}
 #: n = 1 and V = 0 in the ground state, arXiv:1908.10990 (4t/U alone)

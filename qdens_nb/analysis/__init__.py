@@ -11,6 +11,7 @@ from qdens_nb.analysis._bose import (
     order_parameters,
     phase_names,
     phases_of,
+    smooth_density,
     staggered_density,
     stiffness_jump,
 )
@@ -54,6 +55,7 @@ __all__ = [
     "scores_by_hopping",
     "sector_differs",
     "side_by_side",
+    "smooth_density",
     "staggered_density",
     "stiffness_jump",
     "training_potentials",

@@ -108,6 +108,19 @@ def local_staggered(density: xr.DataArray) -> xr.DataArray:
     return (sign * (density - sum(moved) / len(moved)) / 2).transpose(*density.dims)
 
 
+def smooth_density(density: xr.DataArray) -> xr.DataArray:
+    """Mean of n and the mean of the neighbours' n: the density without any checkerboard.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> board = xr.DataArray(np.indices((4, 4)).sum(0) % 2, dims=("x", "y"))
+    >>> np.unique(smooth_density(board)).tolist()
+    [0.5]
+    """
+    return density - _sign(density) * local_staggered(density)
+
+
 def checkerboard_sector(density: xr.DataArray) -> xr.DataArray:
     """0 where the even sites are the denser ones, 1 where the odd ones are, as of a predictor."""
     return (staggered_density(density) < 0).astype(int)

@@ -75,6 +75,7 @@ class _Watched:
     def __init__(self, predictor: Any, tell: Tell, steps: int) -> None:
         self._predictor, self._tell = predictor, tell
         self._done, self._steps = 0, steps
+        self._stopped = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._predictor, name)
@@ -82,9 +83,12 @@ class _Watched:
     def torch_density(self, local: Any, *args: Any, **options: Any) -> Any:
         if local.requires_grad:
             self._done += 1
+        if self._stopped:
+            return self._predictor.torch_density(local, *args, **options)
         try:
             self._tell(f"step {self._done} of {self._steps}", min(1.0, self._done / self._steps))
         except Stopped:
+            self._stopped = True
             raise KeyboardInterrupt from None
         return self._predictor.torch_density(local, *args, **options)
 

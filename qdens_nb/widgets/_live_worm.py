@@ -109,7 +109,8 @@ def worm_stages(
         while done < 1.0:
             list(pool.map(lambda chain: chain.advance(block), running))
             measured, error = running[0].measured, density_error(running)
-            done = min(1.0, max((wanted_error / max(error, 1e-9)) ** 2, measured / sweeps))
+            nearer = max((wanted_error / max(error, 1e-9)) ** 2, measured / sweeps)
+            done = min(1.0, max(done, nearer)) if nearer < 1.0 else 1.0
             if len(running[0].bins) < _LEAST_BINS:
                 done = min(done, 0.99)
             yield Stage(
