@@ -32,8 +32,7 @@ class Trap(NamedTuple):
 
 TRAPS = {
     "wedding cake": Trap(0.1, 0.0, 1.75),
-    "checkerboard ring": Trap(0.1, 1.0, 1.5),
-    "checkerboard core and ring": Trap(0.1, 1.0, 2.6),
+    "checkerboard rings": Trap(0.1, 1.0, 2.6),
     "supersolid ring": Trap(0.35, 1.5, 1.3),
 }
 
@@ -90,8 +89,8 @@ def main(chosen: argparse.Namespace) -> None:
     write_result(
         "bose_traps",
         f"Traps (mu - v)/U = centre - 2 r^2/(L/2)^2 at T = {T} t by Monte Carlo: particles, "
-        "standard error of the local density, and the mean absolute error of the mean field; in the "
-        "smooth density, each site averaged with its neighbours, checkerboard sectors do not show.",
+        "standard error of the local density, and the mean absolute error of the mean field; in "
+        "the smooth density, each site averaged with its neighbours, checkerboard sectors do not show.",
         rows,
         chosen,
         traps={name: one._asdict() for name, one in TRAPS.items()},
