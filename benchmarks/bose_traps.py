@@ -90,7 +90,7 @@ def main(chosen: argparse.Namespace) -> None:
         "bose_traps",
         f"Traps (mu - v)/U = centre - 2 r^2/(L/2)^2 at T = {T} t by Monte Carlo: particles, "
         "standard error of the local density, and the mean absolute error of the mean field; in "
-        "the smooth density, each site averaged with its neighbours, checkerboard sectors do not show.",
+        "the smooth density (each site averaged with its neighbours) no checkerboard shows.",
         rows,
         chosen,
         traps={name: one._asdict() for name, one in TRAPS.items()},

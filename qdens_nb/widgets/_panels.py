@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
+from qdens_nb.widgets._figure_widget import PatientFigureWidget
+
 WIDTH = 780
 MAP = 190
 _TITLE, _BELOW = 26, 46
@@ -30,29 +32,10 @@ class Panel(NamedTuple):
     bar_place: str = "below"
 
 
-class WholeFigureWidget(go.FigureWidget):
-    """A FigureWidget that is announced to the browser when it is whole.
-
-    plotly announces it empty and sends the traces after. A browser that is still loading
-    plotly.js then may draw it before they arrive, and it stays empty.
-    """
-
-    def __init__(self, figure: go.Figure) -> None:
-        self._whole = False
-        super().__init__(figure)
-        self._whole = True
-        self.open()
-
-    def open(self) -> None:
-        if self._whole:
-            super().open()
-
-
 class Panels:
     """A figure with rows of panels; the axes are numbered in their order.
 
-    Draw first, then call `to_widget`: updates that are sent before the browser has loaded the
-    widget can be lost.
+    Draw first, then call `to_widget`.
 
     Parameters
     ----------
@@ -96,7 +79,7 @@ class Panels:
 
     def to_widget(self) -> None:
         """Make the figure a FigureWidget; its traces and layout are new objects."""
-        self.figure = WholeFigureWidget(self.figure)
+        self.figure = PatientFigureWidget(self.figure)
 
     def _add_axes(self, panel: Panel, number: int) -> None:
         suffix = _suffix(number)

@@ -1,0 +1,38 @@
+"""A plotly FigureWidget that survives a slow browser."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+import traitlets
+
+
+class PatientFigureWidget(go.FigureWidget):
+    """A FigureWidget whose 5 MB of plotly.js are loaded when it is shown.
+
+    anywidget gives the script of a widget two seconds to load and then drops all that Python sends
+    to it: with plotly's own FigureWidget a browser that needs longer shows an empty figure that no
+    slider moves. Here that script is a few lines, which load plotly.js without a time limit.
+
+    Draw first, then wrap the figure: updates sent before plotly.js is there are lost.
+    """
+
+    _esm = """
+        export default () => {
+          let base, loading;
+          async function load() {
+            const text = new Blob([base.get("_plotly")], {type: "text/javascript"});
+            const made = (await import(URL.createObjectURL(text))).default;
+            const widget = typeof made === "function" ? await made() : made;
+            await widget.initialize({model: base});
+            return widget;
+          }
+          return {
+            initialize({model}) { base = model; },
+            async render(context) {
+              loading ??= load();
+              return (await loading).render(context);
+            },
+          };
+        };
+        """
+    _plotly = traitlets.Unicode(str(go.FigureWidget._esm)).tag(sync=True)
