@@ -13,6 +13,31 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from qdens_nb._dot_potentials import (
+    cross_dot,
+    designed_dots,
+    dot_from_mask,
+    double_dot,
+    quantum_well_cluster,
+    ring_dot,
+)
+
+__all__ = [
+    "coloured_noise",
+    "correlated_disorder",
+    "cross_dot",
+    "designed_dots",
+    "dot_from_mask",
+    "double_dot",
+    "double_well",
+    "harmonic_trap",
+    "linear_tilt",
+    "quantum_well_cluster",
+    "ring_dot",
+    "step_well",
+    "white_noise",
+]
+
 Shape = int | tuple[int, int]
 Seed = int | np.random.Generator | np.random.SeedSequence
 

@@ -19,6 +19,7 @@ _SYSTEMS = {
     "chain_well_grid": ("qdens_nb.datasets._well_recipe", "WellGridRecipe", "well_grid_shard"),
     "bose_hubbard": ("qdens_nb.datasets._bose_recipe", "BoseRecipe", "bose_shard"),
     "bose_hubbard_traps": ("qdens_nb.datasets._bose_trap_recipe", "BoseTrapRecipe", "bose_shard"),
+    "dots": ("qdens_nb.datasets._dot_recipe", "DotRecipe", "dot_shard"),
 }
 _LEAST = {
     **dict.fromkeys(("V_max", "mu_margin", "margin", "thermalisation", "least_mu_over_U", "T"), 0),

@@ -14,6 +14,7 @@ _SOLVERS = {
     "worm": "qdens_nb.solvers._worm",
     "alps": "qdens_nb.solvers._alps",
     "gutzwiller": "qdens_nb.solvers._gutzwiller",
+    "dot_ci": "qdens_nb.solvers._dot_ci",
 }
 
 __all__ = [*_SOLVERS]
