@@ -14,7 +14,7 @@ PYTEST_PATHS = tests qdens_nb scripts tutorials
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env lab test test-all lint format tutorials data-chain data-bose-hubbard bench readme clean
+.PHONY: help env lab test test-all lint format tutorials data-chain data-bose-hubbard data-dots bench readme clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 14
@@ -78,6 +78,18 @@ data-bose-hubbard: $(STAMP)  ## make the shipped data and weights of the Bose-Hu
 	  $(BIN)/qdens train $$model --config configs/train_$$name.yaml --data runs/bose \
 	    --out runs/w_$$name --resume || exit 1; done
 	$(BIN)/python scripts/ship_bose_hubbard.py
+
+DOTS = generate_dots
+data-dots: $(STAMP)  ## make the shipped data and weights of the quantum dots again (two hours)
+	$(BIN)/qdens generate dots --config configs/$(DOTS).yaml --seed 41 --out runs/dots
+	$(BIN)/qdens generate dots --config configs/$(DOTS)_fresh.yaml --seed 42 --out runs/dots_fresh
+	$(BIN)/qdens generate dots --config configs/$(DOTS)_designed.yaml --seed 43 --out runs/dots_designed
+	$(BIN)/qdens generate dots --config configs/$(DOTS)_conditional.yaml --seed 44 --out runs/dots_conditional
+	for name in density density_free free_to_interacting potential density_live; do \
+	  case $$name in *live) data=dots_conditional;; *) data=dots;; esac; \
+	  $(BIN)/qdens train dot_$$name --config configs/train_dots_$$name.yaml --data runs/$$data \
+	    --out runs/w_dot_$$name --resume || exit 1; done
+	$(BIN)/python scripts/ship_dots.py
 
 bench: $(STAMP)  ## run the benchmarks; each writes results/NAME.json
 	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do \

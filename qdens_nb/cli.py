@@ -66,7 +66,7 @@ def generate(
     system: Annotated[
         str,
         typer.Argument(
-            help="chain, chain_wells, chain_well_grid, bose_hubbard or bose_hubbard_traps."
+            help="chain, chain_wells, chain_well_grid, bose_hubbard, bose_hubbard_traps or dots."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the shards; repeat a command to resume.")],
@@ -78,7 +78,7 @@ def generate(
         int | None, typer.Option(help="Potentials of each L, in place of the config's numbers.")
     ] = None,
 ) -> None:
-    """Generate a data set of exact solutions on random potentials."""
+    """Generate a data set of reference solutions on random potentials."""
     with user_errors():
         from qdens_nb import datasets
 
