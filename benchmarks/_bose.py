@@ -20,7 +20,8 @@ from tqdm.auto import tqdm  # noqa: E402
 
 import qdens_nb as qd  # noqa: E402
 from qdens_nb.datasets._files import write_json  # noqa: E402
-from qdens_nb.solvers._bose_common import checkerboard, unpack  # noqa: E402
+from qdens_nb.solvers._bose_common import unpack  # noqa: E402
+from qdens_nb.solvers._worm_starts import flat_occupations  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "bose_bench"
@@ -40,34 +41,6 @@ def options(description: str) -> argparse.Namespace:
     return chosen
 
 
-def starts(one: xr.Dataset, sectors: bool) -> list[np.ndarray]:
-    """Occupations to start from: without hopping, of lowest energy as if all were flat.
-
-    Each site gets what it would have on a flat torus of its own mu - v, of all pairs of occupations
-    of the two sublattices, for V and for 0.97 V: at 4V/U = 1 a Mott insulator and a checkerboard
-    (or n + 1, n and n + 2, n - 1) have the same energy without hopping, and at low T a run keeps
-    what it starts from. Hopping to second order favours the smaller contrast, as a slightly
-    smaller V does. With `sectors` the denser sublattice is the even one, and the odd one.
-    """
-    plain = unpack(one)[0]
-    levels = np.arange(plain["n_max"] + 1)
-    dense, thin = (n.ravel() for n in np.meshgrid(levels, levels, indexing="ij"))
-    dense, thin = dense[dense >= thin], thin[dense >= thin]
-    own = 0.25 * plain["U"][..., None] * (dense * (dense - 1) + thin * (thin - 1))
-    own = own - 0.5 * plain["mu"][..., None] * (dense + thin)
-    even = checkerboard(plain["shape"]) > 0
-    found: list[np.ndarray] = []
-    for first in (even, ~even) if sectors else (even,):
-        for factor in (1.0, 0.97):
-            # of equal ones that of the largest contrast
-            energy = own + (2 * factor * plain["V"]) * dense * thin - 1e-9 * (dense - thin)
-            lowest = energy.argmin(-1)
-            start = np.where(first, dense[lowest], thin[lowest])
-            if not any(np.array_equal(start, known) for known in found):
-                found.append(start)
-    return found
-
-
 def run_worm(one: xr.Dataset, start: np.ndarray, **settings: Any) -> xr.Dataset:
     """One chain of `solvers.worm`, taken from runs/ if it was done before.
 
@@ -84,7 +57,12 @@ def run_worm(one: xr.Dataset, start: np.ndarray, **settings: Any) -> xr.Dataset:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "worm: ")
         answer = qd.solvers.worm(
-            one, chains=1, start=start, checkpoint=done.with_suffix(".npz"), **settings
+            one,
+            chains=1,
+            start=start,
+            symmetry_moves=False,
+            checkpoint=done.with_suffix(".npz"),
+            **settings,
         )
     if answer.attrs["interrupted"]:
         raise SystemExit("interrupted; the same command goes on from here")
@@ -96,15 +74,17 @@ def run_worm(one: xr.Dataset, start: np.ndarray, **settings: Any) -> xr.Dataset:
 def monte_carlo(
     problem: xr.Dataset, *, seed: int, sectors: bool = False, **settings: Any
 ) -> xr.Dataset:
-    """Answers of `solvers.worm` to a batch, each from the best of its `starts`.
+    """Answers of `solvers.worm` to a batch, each from the best of its `flat_occupations`.
 
-    At these temperatures the best one is that of the lowest <H> - mu <N>. ``metastable`` is by how
-    much that of the worst start is higher, in t: 0 where all starts are the same.
+    As start="lowest" of the engine, but every start runs to its end and is kept in runs/. At these
+    temperatures the best one is that of the lowest <H> - mu <N>. ``metastable`` is by how much that
+    of the worst start is higher, in t: 0 where all starts are the same.
     """
     answers = []
     for i in tqdm(range(problem.sizes["sample"]), desc="worm", unit="sample"):
         one = problem.isel(sample=i, drop=True)
-        found = [run_worm(one, s, seed=seed + i, **settings) for s in starts(one, sectors)]
+        begins = flat_occupations(unpack(one)[0], sectors)
+        found = [run_worm(one, begin, seed=seed + i, **settings) for begin in begins]
         grand = [float(a["energy"] - a["mu"] * a["particle_number"]) for a in found]
         best = int(np.argmin(grand))
         answer = found[best]

@@ -64,6 +64,7 @@ def monte_carlo_time(one: xr.Dataset, stderr: float, quick: bool) -> dict[str, A
             density_error=stderr,
             chains=1,
             start="classical",
+            symmetry_moves=False,
             seed=SEED,
         )
     return {

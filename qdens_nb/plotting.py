@@ -15,6 +15,14 @@ import plotly.io as pio
 import xarray as xr
 from plotly.subplots import make_subplots
 
+from qdens_nb._map_figures import (
+    axis_title,
+    difference_scale,
+    dot_maps,
+    lattice_map,
+    lattice_maps,
+    square_sites,
+)
 from qdens_nb._styles import OKABE_ITO, SAMPLED, STYLES, Style, style_of
 
 __all__ = [
@@ -24,6 +32,8 @@ __all__ = [
     "calibration_plot",
     "curves",
     "cut",
+    "difference_scale",
+    "dot_maps",
     "error_band",
     "figure",
     "lattice_map",
@@ -33,6 +43,7 @@ __all__ = [
     "panels",
     "parity_plot",
     "points",
+    "square_sites",
     "style_of",
 ]
 
@@ -67,24 +78,6 @@ def _template() -> go.layout.Template:
 
 
 pio.templates["qdens"] = _template()
-
-
-#: Names of observables that are short enough for an axis
-SHORT_NAMES = {
-    "density": "density ⟨n<sub>x</sub>⟩",
-    "density_variance": "variance of n<sub>x</sub>",
-    "density_correlation": "correlation ⟨n<sub>x</sub> n<sub>x+1</sub>⟩",
-    "coherence": "coherence Re ⟨c<sup>†</sup><sub>x</sub> c<sub>x+1</sub>⟩",
-    "current": "current ⟨j<sub>x</sub>⟩",
-    "current_correlation": "Re ⟨j<sub>x</sub> j<sub>x+1</sub>⟩",
-}
-
-
-def axis_title(array: xr.DataArray) -> str:
-    """Name and unit of a labelled array."""
-    name = SHORT_NAMES.get(str(array.name), str(array.attrs.get("long_name", array.name)))
-    units = str(array.attrs.get("units", "1")).replace("^2", "²")
-    return name if units in ("1", "") else f"{name} ({units})"
 
 
 def figure(
@@ -180,78 +173,6 @@ def cut(
     named = f"{observable}_stderr"
     kept = data[[name for name in (observable, named) if name in data]].isel(y=row, drop=True)
     return curves(kept, observable, height=height)
-
-
-def lattice_map(values: xr.DataArray, coloraxis: str = "coloraxis", **options: Any) -> go.Heatmap:
-    """Heat map of an array (x, y), x to the right and y up."""
-    name = str(values.name or "value")
-    settings: dict[str, Any] = {
-        "x": values["x"].values,
-        "y": values["y"].values,
-        "z": values.transpose("y", "x").values,
-        "coloraxis": coloraxis,
-        "hovertemplate": "x %{x}, y %{y}: %{z:.3f}<extra>" + name + "</extra>",
-    }
-    return go.Heatmap(**(settings | options))
-
-
-def lattice_maps(
-    data: xr.Dataset, observable: str = "density", reference: str | None = None, height: int = 0
-) -> go.Figure:
-    """Maps (solver, x, y) side by side on one scale; below, their difference from `reference`.
-
-    Raises
-    ------
-    ValueError
-        Other dims, a reference that is not among the solvers.
-    """
-    if observable not in data or set(data[observable].dims) != {"solver", "x", "y"}:
-        found = data[observable].dims if observable in data else "missing"
-        raise ValueError(f"{observable!r} is {found}; expected the dims ('solver', 'x', 'y')")
-    names = [str(name) for name in data["solver"].values]
-    if reference is not None and reference not in names:
-        raise ValueError(f"reference={reference!r}; the data hold {', '.join(names)}")
-    array = data[observable]
-    labels = [style_of(name, i).label for i, name in enumerate(names)]
-    rows = 1 if reference is None else 2
-    titles = labels + [
-        "" if name == reference else f"{label} − {style_of(str(reference)).label}"
-        for name, label in zip(names, labels, strict=True)
-        if rows == 2
-    ]
-    made = make_subplots(
-        rows, len(names), subplot_titles=titles, horizontal_spacing=0.04, vertical_spacing=0.14,
-        shared_xaxes=True, shared_yaxes=True,
-    )  # fmt: skip
-    for column, name in enumerate(names, 1):
-        here = array.sel(solver=name)
-        made.add_trace(lattice_map(here), row=1, col=column)
-        if reference not in (None, name):
-            difference = (here - array.sel(solver=reference)).rename("difference")
-            made.add_trace(lattice_map(difference, "coloraxis2"), row=2, col=column)
-    made.update_layout(
-        template="qdens",
-        height=height or 60 + 290 * rows,
-        margin_t=50,
-        coloraxis={
-            "colorbar": {"title": axis_title(array), "len": 0.9 / rows, "y": 1, "yanchor": "top"}
-        },
-    )
-    if rows == 2:
-        most = float(abs(array - array.sel(solver=reference)).max()) or 1.0
-        bar = {"title": "difference", "len": 0.45, "y": 0, "yanchor": "bottom"}
-        made.update_layout(coloraxis2=difference_scale(most, bar))
-    made.update_xaxes(title_text="x (site)", row=rows, showgrid=False, constrain="domain")
-    made.update_yaxes(showgrid=False, constrain="domain")
-    made.update_yaxes(title_text="y (site)", col=1)
-    for axis in made.select_yaxes():
-        axis.scaleanchor = (axis.anchor or "x").replace("y", "x")
-    return made
-
-
-def difference_scale(most: float, colorbar: Mapping[str, Any]) -> dict[str, Any]:
-    """Colour axis from ``-most`` to ``most``, white at 0."""
-    return {"colorscale": "PuOr", "cmin": -most, "cmax": most, "colorbar": dict(colorbar)}
 
 
 def maps(

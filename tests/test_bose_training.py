@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -13,7 +14,11 @@ from qdens_nb.models import LatticeCNN, LatticeResNet, PeriodicConv2d, SqueezeEx
 from qdens_nb.models._lattice_layers import window_mean
 from qdens_nb.solvers._bose_common import checkerboard
 from qdens_nb.training import TrainConfig, load_predictor, sector_of, train
-from qdens_nb.training._bose_fields import base_observables, sector_fields
+from qdens_nb.training._bose_fields import (
+    base_observables,
+    sector_fields,
+    torch_sector_fields,
+)
 from qdens_nb.training._bose_tasks import OBSERVABLES, BoseCorrectionTask, BoseDirectTask
 from qdens_nb.training._mean_field_data import draw_problems, mean_field_labels
 from qdens_nb.training._registry import build_network
@@ -229,6 +234,51 @@ def test_torch_density_is_the_prediction_and_has_a_gradient(trained):
         )
 
 
+@pytest.mark.parametrize(("U", "V", "sector"), [(20.0, 2.0, 1), (24.0, 4.0, 0), (30.0, 0.0, 0)])
+def test_the_correction_has_the_gradient_of_its_own_prediction(trained, U, V, sector):
+    predictor = load_predictor(trained / "bose_hubbard")
+    rng = np.random.default_rng(1)
+    local, weight = rng.uniform(-0.3, 1.5, (6, 6)), rng.normal(size=(6, 6))
+
+    def total(local=local, U=U, V=V):
+        problem = qd.bose_hubbard(-U * local, U=U, V=V, mu=0.0)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* was trained on")
+            answer = predictor(problem, sector=sector, symmetrise=False)
+        return float((weight * answer.density).sum())
+
+    at = [torch.tensor([c], dtype=torch.float64, requires_grad=True) for c in (U, V)]
+    seen = torch.tensor(local[None], requires_grad=True)
+    density = predictor.torch_density(seen, *at, sector)
+    # a prediction is cut to what is possible, where its derivative jumps
+    weight[density.detach().numpy()[0] < 0.02] = 0.0
+    found = (torch.tensor(weight) * density).sum()
+    assert found.item() == pytest.approx(total(), abs=1e-5)
+    by_local, by_U, by_V = torch.autograd.grad(found, [seen, *at])
+    for way in rng.normal(size=(4, 6, 6)) / 6:
+        step = 0.005 * way
+        slope = (total(local + step) - total(local - step)) / 0.01
+        assert float((by_local[0].numpy() * way).sum()) == pytest.approx(slope, rel=0.02, abs=0.01)
+    slope = (total(U=U + 0.05) - total(U=U - 0.05)) / 0.1
+    assert float(by_U) == pytest.approx(slope, rel=0.02, abs=2e-3)
+    low = max(0.0, V - 0.02)
+    slope = (total(V=V + 0.02) - total(V=low)) / (V + 0.02 - low)
+    assert float(by_V) == pytest.approx(slope, rel=0.02, abs=0.01)
+
+
+def test_the_lower_sector_is_told_by_a_grand_potential_with_a_gradient():
+    local = torch.full((1, 6, 6), 5.0, dtype=torch.float64)
+    local[0, 0, 0] = 5.3
+    local.requires_grad_()
+    couplings = (torch.tensor([c], dtype=torch.float64) for c in (20.0, 5.0, 0.25))
+    fields = torch_sector_fields(local, *couplings, 3)
+    even, odd = fields.grand_potential
+    assert even.item() < odd.item()
+    for grand, values in zip(fields.grand_potential, fields.values, strict=True):
+        (slope,) = torch.autograd.grad(grand.sum(), [local], retain_graph=True)
+        torch.testing.assert_close(slope, -values[:, 0], atol=1e-6, rtol=0)
+
+
 def test_ranges_are_watched(trained):
     predictor = load_predictor(trained / "bose_hubbard_cnn")
     with pytest.warns(UserWarning, match=r"4t/U is outside \[0.05, 1.0\]"):
@@ -273,17 +323,17 @@ def test_same_seed_same_weights_and_resume(files, tmp_path, monkeypatch):
     whole = train("bose_hubbard", config, data=files, out=tmp_path / "whole", progress=False)
     from qdens_nb.training import _train
 
-    real = _train.ChainModule.training_step
+    real = _train.RegressionModule.training_step
 
     def dies(self, batch, index):
         if int(batch["step"]) == 6:
             raise RuntimeError("killed")
         real(self, batch, index)
 
-    monkeypatch.setattr(_train.ChainModule, "training_step", dies)
+    monkeypatch.setattr(_train.RegressionModule, "training_step", dies)
     with pytest.raises(RuntimeError, match="killed"):
         train("bose_hubbard", config, data=files, out=tmp_path / "part", progress=False)
-    monkeypatch.setattr(_train.ChainModule, "training_step", real)
+    monkeypatch.setattr(_train.RegressionModule, "training_step", real)
     resumed = train(
         "bose_hubbard", config, data=files, out=tmp_path / "part", progress=False, resume=True
     )

@@ -419,7 +419,7 @@ def test_trained_ranges_come_from_the_card():
 
 @pytest.mark.slow
 def test_the_shipped_network_designs_what_quantum_monte_carlo_confirms():
-    predictor = qd.load_predictor("bose_hubbard_cnn")
+    predictor = qd.load_predictor("bose_hubbard_live")
     target = np.where(R2 < 0.8, 1.0, 0.0)
     found = qd.inverse.design(predictor, target, U=20.0, starts=1, steps=100)
     assert found.design_error < 0.02

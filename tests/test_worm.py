@@ -9,11 +9,12 @@ import pytest
 import xarray as xr
 
 import qdens_nb as qd
-from qdens_nb.solvers import _worm, _worm_kernel
-from qdens_nb.solvers._bose_common import unpack
+from qdens_nb.solvers import _worm_kernel, _worm_run
+from qdens_nb.solvers._bose_common import neighbours, unpack
 from qdens_nb.solvers._random import stream, uniform
 from qdens_nb.solvers._worm_chain import Chain
 from qdens_nb.solvers._worm_statistics import standard_error, suspicions
+from qdens_nb.solvers._worm_symmetry import exact_symmetries, exchanges_sectors
 
 MAPS = ("density", "density_squared", "density_correlation", "coherence")
 SCALARS = ("energy", "particle_number", "compressibility", "structure_factor")
@@ -79,11 +80,97 @@ def test_symmetry_moves_exchange_the_sectors():
     problem = qd.bose_hubbard(np.zeros((6, 6)), U=40.0, V=12.0, mu=20.0, T=0.25)
     kept, mixed = (
         qd.solvers.worm(problem, sweeps=300, chains=1, seed=1, symmetry_moves=moves)
-        for moves in (False, True)
+        for moves in (False, "auto")
     )
     assert np.ptp(kept.density.values) > 0.8
     assert np.ptp(mixed.density.values) < 0.3
     assert float(mixed.structure_factor) == pytest.approx(float(kept.structure_factor), abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("shape", "holes", "count", "exchanged"),
+    [
+        ((8, 8), [(3, 2)], 7, False),  # the point group around a site
+        ((8, 6), [(3, 2)], 3, False),
+        ((8, 8), [(3, 2), (3, 3), (4, 2), (4, 3)], 7, True),  # around a plaquette
+        ((6, 6), [(0, y) for y in range(6)], 23, True),  # a wall: six shifts, four reflections
+        ((8, 8), [(0, 0), (1, 3), (2, 5)], 0, False),
+        ((6,), [(2,)], 1, False),
+    ],
+)
+def test_exact_symmetries_form_a_group(shape, holes, count, exchanged):
+    potential = np.zeros(shape)
+    for hole in holes:
+        potential[hole] = -3.0
+    one = unpack(qd.bose_hubbard(potential, U=8.0))[0]
+    maps = exact_symmetries(one)
+    images, turns = maps
+    nbr = neighbours(shape)
+    assert (len(images), exchanges_sectors(one, maps)) == (count, exchanged)
+    known = {tuple(image) for image in images} | {tuple(range(len(nbr)))}
+    for image, turn in zip(images, turns, strict=True):
+        np.testing.assert_array_equal(one["mu"].ravel()[image], one["mu"].ravel())
+        np.testing.assert_array_equal(nbr[image][:, turn], image[nbr])  # neighbours stay neighbours
+        assert tuple(np.argsort(image)) in known
+        assert all(tuple(image[list(other)]) in known for other in known)
+
+
+def test_a_site_dependent_U_has_fewer_symmetries():
+    U = np.full((4, 4), 8.0)
+    U[0, 0] = 9.0
+    problem = qd.bose_hubbard(np.zeros((4, 4)), U=xr.DataArray(U, dims=("x", "y")))
+    assert len(exact_symmetries(unpack(problem)[0])[0]) == 7
+
+
+def test_without_a_symmetry_the_default_is_a_run_without_symmetry_moves():
+    problem = random_problem((4, 4), 5, 3)
+    one, two = (
+        qd.solvers.worm(problem, sweeps=200, seed=7, clip_warning=1.0, **options)
+        for options in ({}, {"symmetry_moves": False})
+    )
+    xr.testing.assert_identical(one.drop_attrs(), two.drop_attrs())
+
+
+def test_a_given_start_keeps_its_sector():
+    odd = np.indices((6, 6)).sum(0) % 2
+    problem = qd.bose_hubbard(np.zeros((6, 6)), U=40.0, V=12.0, mu=20.0, T=0.25)
+    answer = qd.solvers.worm(problem, sweeps=200, chains=1, start=odd, seed=1)
+    assert float((answer.density * odd).sum()) > 17
+    assert answer.density.values[odd == 0].max() < 0.1
+
+
+@pytest.mark.parametrize(
+    ("hopping", "interaction", "mu", "even"), [(0.1, 1.0, 1.5, (1, 1)), (0.1, 0.97, 2.5, (2, 1))]
+)
+def test_the_lowest_start_is_found_where_the_classical_one_stays(hopping, interaction, mu, even):
+    """Next to 4V/U = 1: (2, 0) instead of (1, 1), and (3, 0) instead of (2, 1)."""
+    problem = qd.analysis.homogeneous(hopping, interaction, mu, L=6).isel(sample=0, drop=True)
+    options = dict(sweeps=400, thermalisation=100, chains=1, seed=1, clip_warning=1.0)
+    stuck, lowest = (
+        qd.solvers.worm(problem, start=start, **options) for start in ("classical", "lowest")
+    )
+    contrast = ((even[0] - even[1]) / 2) ** 2
+    assert stuck.structure_factor > contrast + 0.9
+    assert stuck.thermalised == lowest.thermalised == 1  # a single chain cannot know
+    assert lowest.structure_factor == pytest.approx(contrast, abs=0.05)
+    grand = [float(a.energy - a.mu * a.particle_number) for a in (stuck, lowest)]
+    assert grand[1] < grand[0] - 4.0
+    board = np.where(np.indices((6, 6)).sum(0) % 2, even[1], even[0])
+    options = options | {"symmetry_moves": False}
+    alone, lowest = (
+        qd.solvers.worm(problem, start=start, **options) for start in (board, "lowest")
+    )
+    np.testing.assert_array_equal(lowest.density, alone.density)
+
+
+def test_two_states_of_equal_energy_are_a_doubt():
+    """Without a symmetry that exchanges them, but almost: the sectors of a checkerboard."""
+    potential = np.zeros((6, 6))
+    potential[0, 0], potential[2, 3] = -1e-3, -2e-3
+    problem = qd.bose_hubbard(potential, U=40.0, V=12.0, mu=20.0, T=0.25)
+    with pytest.warns(RuntimeWarning, match="two starts keep different states"):
+        answer = qd.solvers.worm(problem, sweeps=300, chains=1, start="lowest", seed=1)
+    assert answer.thermalised == 0
 
 
 def test_free_bosons():
@@ -195,14 +282,27 @@ class Stop:
     """Raises KeyboardInterrupt in the n-th block."""
 
     def __init__(self, monkeypatch, after):
-        self.calls, self.after, self.block = 0, after, _worm._Run.block
-        monkeypatch.setattr(_worm._Run, "block", lambda run, pool: self(run, pool))
+        self.calls, self.after, self.block = 0, after, _worm_run.Run.block
+        monkeypatch.setattr(_worm_run.Run, "block", lambda run, pool: self(run, pool))
 
     def __call__(self, run, pool):
         self.calls += 1
         if self.calls == self.after:
             raise KeyboardInterrupt
         return self.block(run, pool)
+
+
+def test_resume_in_the_race_of_the_starts(tmp_path, monkeypatch):
+    problem = qd.analysis.homogeneous(0.3, 1.0, 1.5, L=4).isel(sample=0, drop=True)
+    options = dict(sweeps=1500, thermalisation=50, start="lowest", chains=1, seed=1)
+    whole = qd.solvers.worm(problem, **options)
+    for after in (3, 10):  # before and after the end of the race
+        with monkeypatch.context() as patch:
+            Stop(patch, after)
+            part = qd.solvers.worm(problem, checkpoint=tmp_path / "run.npz", **options)
+        assert part.attrs["interrupted"] == 1
+        resumed = qd.solvers.worm(problem, checkpoint=tmp_path / "run.npz", **options)
+        xr.testing.assert_identical(resumed.drop_attrs(), whole.drop_attrs())
 
 
 def test_interrupt_keeps_what_there_is_and_resume_equals_an_undisturbed_run(tmp_path, monkeypatch):
@@ -250,6 +350,7 @@ def test_warns_when_n_max_clips():
         ({"chains": 0}, "chains=0"),
         ({"density_error": -1.0}, "density_error"),
         ({"start": "warm"}, "start='warm'"),
+        ({"symmetry_moves": "all"}, "symmetry_moves='all'"),
         ({"start": np.zeros((2, 2))}, "shape"),
         ({"start": np.full((4, 4), 9)}, "allowed are 0..3"),
     ],

@@ -177,6 +177,7 @@ def bose_shard(recipe: BoseProblems, shard: int, seed: int) -> xr.Dataset:
                 thermalisation=recipe.thermalisation,
                 density_error=recipe.density_error,
                 chains=1,
+                symmetry_moves=False,  # a label shows one checkerboard sector
                 seed=int(rng.integers(2**31)),
             )
         solved.append(answer)

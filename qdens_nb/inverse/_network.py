@@ -27,7 +27,7 @@ class Network(NamedTuple):
             raise TypeError(
                 f"{type(self.predictor).__name__} has no {needed}(local, U, V, sector, T, n_max), "
                 f"which the gradient of {', '.join(maps)} needs; take "
-                "load_predictor('bose_hubbard_cnn')"
+                "load_predictor('bose_hubbard_live')"
             )
 
     def density(

@@ -1,8 +1,9 @@
-"""The Gutzwiller mean field as a differentiable layer: density, fluctuation, order parameter.
+"""The Gutzwiller mean field as a differentiable layer: its fields and its grand potential.
 
 Forward runs the compiled solver, backward solves the linear response at the solution
-(`_gutzwiller_response.adjoint`), both on the processor in double precision. The answer jumps where
-the lowest solution changes; there the derivative is that of the branch found.
+(`_gutzwiller_response.adjoint`), both on the processor in double precision. The grand potential is
+stationary in the fields, so its derivatives are expectation values. The answer jumps where the
+lowest solution changes; there the derivative is that of the branch found.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from qdens_nb.solvers._gutzwiller_response import adjoint
 
 
 class TorchFields(NamedTuple):
-    """Differentiable mean field, each (B, sites...)."""
+    """Differentiable mean field, (B, sites...), and its grand potential (B,) in t."""
 
     density: torch.Tensor
     density_squared: torch.Tensor
     phi: torch.Tensor
+    grand_potential: torch.Tensor
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:
@@ -37,13 +39,14 @@ class _MeanField(torch.autograd.Function):
         ctx.solution = (arrays, n_max, found)
         shape = mu.shape
         n, m = found.means[:, 0], found.means[:, 1]
-        return tuple(torch.as_tensor(a.reshape(shape)).to(mu) for a in (n, found.squared, 0.5 * m))
+        maps = [torch.as_tensor(a.reshape(shape)).to(mu) for a in (n, found.squared, 0.5 * m)]
+        return *maps, torch.as_tensor(found.table[:, 0].copy()).to(mu)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *given):
         (mu, U, V, T), n_max, found = ctx.solution
-        by_n, by_squared, by_phi = (_array(g).reshape(len(mu), -1) for g in given)
+        by_n, by_squared, by_phi = (_array(g).reshape(len(mu), -1) for g in given[:3])
         weights = np.stack([by_n + by_squared, 0.5 * by_phi, 2.0 * by_squared], axis=1)
         near = neighbours(mu.shape[1:])
         root = np.sqrt(np.arange(1.0, n_max + 2))
@@ -54,9 +57,23 @@ class _MeanField(torch.autograd.Function):
             )
             for i in range(len(mu))
         ]  # fmt: skip
-        by_mu, by_U = (np.stack([row[k] for row in rows]).reshape(mu.shape) for k in (0, 1))
-        by_V, by_T = (np.array([row[k] for row in rows]) for k in (2, 3))
+        columns = [np.stack([row[k] for row in rows]) for k in range(4)]
+        slopes = _potential_slopes(near, mu.reshape(len(mu), -1), U, V, T, found)
+        for column, slope in zip(columns, slopes, strict=True):
+            column += (slope.T * _array(given[3])).T
+        by_mu, by_U, by_V, by_T = columns
+        by_mu, by_U = by_mu.reshape(mu.shape), by_U.reshape(mu.shape)
         return *(torch.as_tensor(a).to(given[0]) for a in (by_mu, by_U, by_V, by_T)), None, None
+
+
+def _potential_slopes(near: np.ndarray, mu: Any, U: Any, V: Any, T: Any, found: Any) -> list[Any]:
+    """Derivatives of the grand potential by mu and U (B, sites), by V and by T (B,)."""
+    n, m = found.means[:, 0], found.means[:, 1]
+    pairs = 0.5 * (found.squared - n)
+    both, hop = (0.5 * (a * a[:, near].sum(2)).sum(1) for a in (n, m))
+    energy = (U.reshape(pairs.shape) * pairs - mu * n).sum(1) + V * both - 0.5 * hop
+    entropy = np.divide(energy - found.table[:, 0], T, out=np.zeros_like(T), where=T > 0)
+    return [-n, pairs, both, -entropy]
 
 
 def gutzwiller_torch(
@@ -71,7 +88,7 @@ def gutzwiller_torch(
     tolerance: float = 1e-9,
     max_iterations: int = 200,
 ) -> TorchFields:
-    """Mean-field density, fluctuation and order parameter with exact gradients.
+    """Mean-field density, fluctuation, order parameter, grand potential with exact gradients.
 
     Parameters
     ----------
@@ -89,7 +106,8 @@ def gutzwiller_torch(
     Returns
     -------
     TorchFields
-        density, density_squared and phi like `mu_local`, differentiable (once) by all couplings.
+        density, density_squared and phi like `mu_local` and grand_potential (B,), differentiable
+        (once) by all couplings.
 
     Raises
     ------

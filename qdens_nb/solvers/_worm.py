@@ -4,7 +4,8 @@ r"""Quantum Monte Carlo for the extended Bose-Hubbard model: worms in continuous
           + V \sum_{\langle ij\rangle} n_i n_j - \sum_i (\mu - v_i) n_i
 
 t = 1, grand canonical, temperature T > 0, without discretisation of imaginary time. The updates
-are in `_worm_kernel`, the estimators in `_worm_measure`, the statistics in `_worm_statistics`.
+are in `_worm_kernel`, the estimators in `_worm_measure`, the chains of one problem in `_worm_run`,
+the statistics in `_worm_statistics`.
 """
 
 from __future__ import annotations
@@ -19,158 +20,10 @@ import numpy as np
 import xarray as xr
 from tqdm.auto import tqdm
 
-from qdens_nb.solvers._bose_common import add_observables, checkerboard, neighbours, unpack
-from qdens_nb.solvers._worm_chain import Chain
+from qdens_nb._checks import check_choice
+from qdens_nb.solvers._bose_common import add_observables, unpack
 from qdens_nb.solvers._worm_checkpoint import load, save
-from qdens_nb.solvers._worm_statistics import (
-    autocorrelation_time,
-    density_error,
-    observables,
-    suspicions,
-)
-
-
-def classical_occupation(one: dict[str, Any], rounds: int = 20) -> np.ndarray:
-    """Occupation of lowest energy without hopping, by single-site descent from three starts."""
-    sites = int(np.prod(one["shape"]))
-    nbr = neighbours(one["shape"])
-    even = checkerboard(one["shape"]).ravel() > 0
-    levels = np.arange(one["n_max"] + 1)
-    own = 0.5 * one["U"].reshape(sites, 1) * levels * (levels - 1)
-    own = own - one["mu"].reshape(sites, 1) * levels
-    best, lowest = np.zeros(sites, dtype=int), np.inf
-    for first in (even, ~even):
-        n = np.zeros(sites, dtype=int)
-        for _ in range(rounds):
-            old = n.copy()
-            for part in (first, ~first):
-                around = one["V"] * n[nbr[part]].sum(axis=1)
-                n[part] = np.argmin(own[part] + around[:, None] * levels, axis=1)
-            if np.array_equal(n, old):
-                break
-        half = nbr.shape[1] // 2
-        energy = own[np.arange(sites), n].sum() + one["V"] * (n[:, None] * n[nbr[:, :half]]).sum()
-        if energy < lowest - 1e-9:
-            best, lowest = n, energy
-    return best
-
-
-def _starts(start: Any, chains: int, one: dict[str, Any]) -> list[np.ndarray]:
-    """Straight world lines of each chain."""
-    sites = int(np.prod(one["shape"]))
-    known = {
-        "classical": lambda: classical_occupation(one),
-        "empty": lambda: np.zeros(sites, dtype=int),
-        "full": lambda: np.full(sites, one["n_max"]),
-    }
-    names: Any = start
-    if isinstance(start, str):
-        names = ("classical", "empty", "full") if start == "spread" else (start,)
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise ValueError(
-                f"start={start!r}; give 'spread', {', '.join(map(repr, known))} or an array of "
-                f"occupations of shape {one['shape']}"
-            )
-        return [known[names[i % len(names)]]() for i in range(chains)]
-    array = np.asarray(start)
-    whole = np.issubdtype(array.dtype, np.integer) or np.array_equal(array, np.round(array))
-    if array.shape != tuple(one["shape"]) or not whole:
-        raise ValueError(f"start has shape {array.shape}; give whole numbers of {one['shape']}")
-    if array.min() < 0 or array.max() > one["n_max"]:
-        raise ValueError(f"start holds {array.min()}..{array.max()}; allowed are 0..{one['n_max']}")
-    return [array.astype(int).ravel()] * chains
-
-
-class _Run:
-    """All chains of one problem: thermalise, measure in blocks, stop, tell."""
-
-    def __init__(self, one: dict[str, Any], options: dict[str, Any], seed: tuple[int, int]) -> None:
-        self.one, self.options = one, options
-        begins = _starts(options["start"], options["chains"], one)
-        self.chains = [
-            Chain(
-                one,
-                np.random.SeedSequence(seed[0], spawn_key=(seed[1], i)),
-                occupation,
-                options["symmetry_moves"],
-            )
-            for i, occupation in enumerate(begins)
-        ]
-        self.thermal = 0
-        self.seconds = [0.0, 0.0]
-
-    def _each(self, pool: ThreadPoolExecutor | None, work: Any) -> None:
-        clock = time.process_time()
-        if pool is None:
-            for chain in self.chains:
-                work(chain)
-        else:
-            list(pool.map(work, self.chains))
-        self.spent = time.process_time() - clock
-
-    def finished(self) -> bool:
-        """Whether the budget of sweeps is used or the wanted error reached."""
-        measured = self.chains[0].measured
-        if measured >= self.options["sweeps"]:
-            return True
-        wanted = self.options["density_error"]
-        if wanted is None or len(self.chains[0].bins) < 64:
-            return False
-        enough = measured >= 40 * autocorrelation_time(self.chains)
-        return enough and density_error(self.chains) <= wanted
-
-    def block(self, pool: ThreadPoolExecutor | None) -> int:
-        """Advance all chains a little; returns the sweeps done.
-
-        Block lengths depend on the number of sweeps done alone, never on the clock, so that a seed
-        gives the same numbers on any machine.
-        """
-        warm = self.options["thermalisation"]
-        if self.thermal < warm:
-            self._each(pool, lambda chain: chain.thermalise(warm))
-            self.thermal = warm
-            self.seconds[0] += self.spent
-            return warm
-        measured = self.chains[0].measured
-        step = min(max(128, min(measured // 8, 2048)), self.options["sweeps"] - measured)
-        self._each(pool, lambda chain: chain.advance(step))
-        self.seconds[1] += self.spent
-        return step
-
-    def state(self) -> dict[str, np.ndarray]:
-        """Plain arrays for a checkpoint."""
-        out = {"run": np.array([self.thermal, *self.seconds])}
-        for i, chain in enumerate(self.chains):
-            out |= {f"chain{i}/{name}": value for name, value in chain.state().items()}
-        return out
-
-    def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Continue from a checkpoint."""
-        self.thermal, self.seconds = int(state["run"][0]), [float(s) for s in state["run"][1:]]
-        for i, chain in enumerate(self.chains):
-            part = f"chain{i}/"
-            chain.restore({k[len(part) :]: v for k, v in state.items() if k.startswith(part)})
-
-    def result(self) -> dict[str, Any]:
-        """Observables and diagnostics."""
-        out = observables(self.chains, self.one)
-        doubts = suspicions(self.chains, self.one)
-        if doubts:
-            warnings.warn(
-                "worm: perhaps not in equilibrium: " + "; ".join(doubts), RuntimeWarning, 4
-            )
-        if out["clipped"] > self.options["clip_warning"]:
-            warnings.warn(
-                f"worm: some site holds n_max={self.one['n_max']} bosons with probability "
-                f"{out['clipped']:.2g}; a larger n_max would change the answer",
-                RuntimeWarning,
-                4,
-            )
-        out["thermalised"] = int(not doubts)
-        out["autocorrelation_time"] = autocorrelation_time(self.chains)
-        out["sweeps"] = sum(chain.measured for chain in self.chains)
-        return out
+from qdens_nb.solvers._worm_run import Run
 
 
 def worm(
@@ -181,7 +34,7 @@ def worm(
     density_error: float | None = None,
     chains: int = 2,
     start: Any = "spread",
-    symmetry_moves: bool = False,
+    symmetry_moves: str | bool = "auto",
     seed: int = 0,
     workers: int | None = None,
     checkpoint: str | Path | None = None,
@@ -202,15 +55,29 @@ def worm(
         Stop when the standard error of the local density (root mean square over sites) is below.
     chains : int
         Independent chains, run in parallel threads.
-    start : {"spread", "classical", "empty", "full"} or integer array
-        World lines to start from. "spread" starts the chains differently (the configuration of
-        lowest energy without hopping, the empty lattice, the full one), so that they agree only in
-        equilibrium.
-    symmetry_moves : bool
-        After each measurement propose a translation by one site or a reflection of all world
-        lines, accepted by Metropolis' rule. Where the potential has such a symmetry the two
-        checkerboard sectors are then sampled alike, and the mean density shows no checkerboard;
-        without it a run at low temperature keeps the sector it starts in.
+    start : {"spread", "classical", "empty", "full", "lowest"} or integer array
+        World lines to start from. "spread" starts the chains differently ("classical", which is
+        of low energy without hopping, found by changing one site at a time; the empty lattice;
+        the full one), so that they agree only in equilibrium. At low temperature and small
+        hopping a run may keep the order that it starts with, and a single chain cannot know: near
+        4V/U = 1 "classical" may be a checkerboard where a more even state is stable, with
+        ``thermalised`` = 1. "lowest" runs all chains from several starts ("classical"; and what
+        would be lowest around each site on a flat lattice, for V and for 0.97 V, in both
+        checkerboard sectors unless a symmetry exchanges them), drops those whose <H> - mu <N>
+        lies higher beyond its error, and after 1024 measured sweeps keeps the lowest. If another
+        state is then left that is as low, that is a doubt (``thermalised`` = 0). This rule is for
+        low temperatures, where the energy decides; it takes the time of the other starts.
+    symmetry_moves : {"auto", False, True}
+        After each measurement propose to map all world lines by a symmetry of the lattice, drawn
+        at random and accepted by Metropolis' rule: an exact update in detailed balance. "auto"
+        proposes the translations, reflections and rotations that leave every mu_i and U_i as it
+        is, which are then always accepted; none where there are none, as in noise, and none if
+        `start` is an array, which chooses a state to stay in. Sites that a symmetry exchanges so
+        get the same density with less noise (their errors are equal and no longer independent),
+        and where it exchanges the two checkerboard sectors both are sampled alike: the mean
+        density, as the exact one, then shows no checkerboard (the structure factor does). False:
+        no such moves; a run at low temperature keeps the sector that it starts in. True: all
+        translations by one site and reflections, also those that the potential does not have.
     seed : int
         The same seed gives the same numbers.
     workers : int, optional
@@ -236,7 +103,8 @@ def worm(
     Raises
     ------
     ValueError
-        T = 0, a budget that is not positive, a wrong start, a checkpoint of another problem.
+        T = 0, a budget that is not positive, a wrong start or choice of symmetry moves, a
+        checkpoint of another problem.
 
     Examples
     --------
@@ -249,6 +117,7 @@ def worm(
     for name, value in {"sweeps": sweeps, "chains": chains}.items():
         if int(value) != value or value < 1:
             raise ValueError(f"{name}={value!r}; give a whole number of at least 1")
+    check_choice("symmetry_moves", symmetry_moves, ("auto", False, True))
     if sweeps < 64:
         raise ValueError(f"sweeps={sweeps}; error bars need at least 64")
     if density_error is not None and not density_error > 0:
@@ -267,9 +136,10 @@ def worm(
         "start": start if isinstance(start, str) else np.asarray(start).tolist(),
         "seed": int(seed),
     }
-    if symmetry_moves:
-        options["symmetry_moves"] = True
-    settings = options | {"clip_warning": clip_warning, "symmetry_moves": symmetry_moves}
+    moves = symmetry_moves if isinstance(symmetry_moves, str) else bool(symmetry_moves)
+    if moves:
+        options["symmetry_moves"] = moves
+    settings = options | {"clip_warning": clip_warning, "symmetry_moves": moves}
     rows: list[dict[str, Any]] = []
     seconds = np.zeros(2)
     interrupted = False
@@ -281,7 +151,7 @@ def worm(
     rows += done_rows
     try:
         for i in range(first, len(problems)):
-            run = _Run(problems[i], settings, (seed, i))
+            run = Run(problems[i], settings, (seed, i))
             if saved:
                 run.restore(saved)
                 saved = {}

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from qdens_nb.solvers import _worm_kernel as kernel
-from qdens_nb.solvers._bose_common import checkerboard, neighbours, symmetries
+from qdens_nb.solvers._bose_common import checkerboard, neighbours
 from qdens_nb.solvers._random import stream
 from qdens_nb.solvers._worm_measure import row_length, run_sweeps
+from qdens_nb.solvers._worm_symmetry import Maps, proposed_maps
 
 MAX_BINS = 128
 _ARRAYS = ("tau", "occ", "link", "count", "start", "worm", "length", "counters", "rng")
@@ -29,8 +30,9 @@ class Chain:
         Random stream of the chain.
     occupation : (sites,) array
         Straight world lines to start from.
-    symmetry_moves : bool
-        Propose a translation or reflection of all world lines after each measurement.
+    maps : pair of arrays, optional
+        Images and turns, from `_worm_symmetry`: one of these maps of all world lines is proposed
+        after each measurement.
     """
 
     def __init__(
@@ -38,7 +40,7 @@ class Chain:
         one: dict[str, Any],
         seed: np.random.SeedSequence,
         occupation: np.ndarray,
-        symmetry_moves: bool = False,
+        maps: Maps | None = None,
     ) -> None:
         shape = one["shape"]
         sites = int(np.prod(shape))
@@ -54,9 +56,7 @@ class Chain:
             self.beta,
             int(one["n_max"]),
         )
-        images, turns = symmetries(tuple(shape))
-        kept = len(images) if symmetry_moves else 0
-        self.maps = (images[:kept], turns[:kept])
+        self.maps = proposed_maps(one, False) if maps is None else maps
         room = 32
         self.tau = np.zeros((sites, room))
         self.occ = np.zeros((sites, room), dtype=np.int8)

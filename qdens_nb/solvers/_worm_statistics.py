@@ -63,6 +63,38 @@ def _jackknife(bins: np.ndarray, function: Any) -> tuple[float, float]:
     return float(value), float(np.sqrt((count - 1) * np.mean((parts - parts.mean()) ** 2)))
 
 
+def _scalar(chains: list[Chain], name: str) -> int:
+    """Column of a scalar in the bins."""
+    maps = len(SITE_MAPS) + len(BOND_MAPS) * chains[0].directions
+    return maps * chains[0].sites + SCALARS.index(name)
+
+
+def _scalar_mean(chains: list[Chain], name: str) -> tuple[float, float]:
+    column = _scalar(chains, name)
+    parts = [bins[:, [column]] for bins in all_bins(chains)]
+    return float(np.concatenate(parts).mean()), float(standard_error(parts)[0])
+
+
+def grand_energy(chains: list[Chain]) -> tuple[float, float]:
+    """<H> with the term -mu N, and its standard error."""
+    return _scalar_mean(chains, "energy")
+
+
+def undecided(best: list[Chain], others: list[list[Chain]]) -> list[str]:
+    """Doubts about a start that is the lowest, but within errors: another state lies as low."""
+    found = []
+    for other in others:
+        for name in ("number", "structure_factor", "staggered"):
+            (a, error_a), (b, error_b) = (_scalar_mean(chains, name) for chains in (best, other))
+            if abs(a - b) > 5.0 * np.hypot(error_a, error_b) + 1e-9:
+                found.append(
+                    f"two starts keep different states ({name} {a:.4g} and {b:.4g}) of equal "
+                    "<H> - mu <N>"
+                )
+                break
+    return found[:1]
+
+
 def autocorrelation_time(chains: list[Chain]) -> float:
     """Integrated autocorrelation time in sweeps of the local density, averaged over variances.
 
@@ -141,14 +173,15 @@ def suspicions(chains: list[Chain], one: dict[str, Any]) -> list[str]:
     """Reasons to doubt that the chains are in equilibrium; empty if every test passed.
 
     Tests: enough independent measurements; the halves of each chain and the chains agree on the
-    number of particles, the energy and the staggered density; no site is frozen where classical
-    energies say that a particle must enter or leave.
+    number of particles, the energy and the staggered density (with symmetry moves, which may
+    exchange the sectors at any time, also on the structure factor); no site is frozen where
+    classical energies say that a particle must enter or leave.
     """
     found = []
-    scale = len(SITE_MAPS) * chains[0].sites + len(BOND_MAPS) * chains[0].directions * (
-        chains[0].sites
-    )
-    series = {name: scale + SCALARS.index(name) for name in ("number", "energy", "staggered")}
+    names = ["number", "energy", "staggered"]
+    if len(chains[0].maps[0]):
+        names.append("structure_factor")
+    series = {name: _scalar(chains, name) for name in names}
     tau = autocorrelation_time(chains)
     measured = sum(chain.measured for chain in chains)
     if measured < 50 * tau:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,40 +19,59 @@ _WIDTH = 1.0
 class SectorFields:
     """Channels (B, 5, X, Y) and grand potentials (B,) of the even and of the odd sector."""
 
-    values: tuple[np.ndarray, np.ndarray]
-    grand_potential: tuple[np.ndarray, np.ndarray]
+    values: tuple[Any, Any]
+    grand_potential: tuple[Any, Any]
 
 
-def sector_fields(
-    mu: np.ndarray, U: np.ndarray, V: np.ndarray, T: np.ndarray, n_max: int
+def torch_sector_fields(
+    mu: torch.Tensor, U: torch.Tensor, V: torch.Tensor, T: torch.Tensor, n_max: int
 ) -> SectorFields:
     """Solve the mean field of mu - v (B, X, Y), started with the even and with the odd sites dense.
 
-    Couplings have the shape (B,).
+    Couplings have the shape (B,). All answers are differentiable by all couplings.
     """
-    from qdens_nb.solvers._gutzwiller import gutzwiller_fields
+    from qdens_nb.solvers._gutzwiller_torch import TorchFields, gutzwiller_torch
 
-    found = [
-        gutzwiller_fields(mu, U, V, T, n_max, start=start, tolerance=1e-5, max_iterations=200)
-        for start in ("even", "odd")
-    ]
+    graded = torch.is_grad_enabled()
+
+    def solve(start: str) -> TorchFields:
+        # Grad mode belongs to a thread.
+        with torch.set_grad_enabled(graded):
+            return gutzwiller_torch(mu, U, V, T, n_max, start=start, tolerance=1e-5)
+
+    if V.detach().any():
+        with ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(solve, ("even", "odd")))
+    else:  # without V there is but one solution
+        found = [solve("even")] * 2
     values = []
     for this, other in (found, found[::-1]):
-        advantage = np.tanh((other.grand_potential - this.grand_potential) / _WIDTH)
+        advantage = torch.tanh((other.grand_potential - this.grand_potential) / _WIDTH)
         values.append(
-            np.stack(
+            torch.stack(
                 [
                     this.density,
                     this.density_squared - this.density**2,
-                    np.abs(this.phi),
+                    this.phi.abs(),
                     other.density - this.density,
-                    np.broadcast_to(advantage[:, None, None], this.density.shape),
+                    advantage[:, None, None].expand_as(mu),
                 ],
                 1,
             )
         )
     even, odd = (one.grand_potential for one in found)
     return SectorFields((values[0], values[1]), (even, odd))
+
+
+@torch.no_grad()
+def sector_fields(
+    mu: np.ndarray, U: np.ndarray, V: np.ndarray, T: np.ndarray, n_max: int
+) -> SectorFields:
+    """`torch_sector_fields` of arrays, as arrays."""
+    given = [torch.from_numpy(np.array(a, dtype=np.float64)) for a in (mu, U, V, T)]
+    found = torch_sector_fields(given[0], given[1], given[2], given[3], n_max)
+    (a, b), (even, odd) = found.values, found.grand_potential
+    return SectorFields((a.numpy(), b.numpy()), (even.numpy(), odd.numpy()))
 
 
 def base_observables(fields: torch.Tensor) -> dict[str, torch.Tensor]:

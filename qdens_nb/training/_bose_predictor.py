@@ -14,7 +14,12 @@ from torch import nn
 from qdens_nb._checks import check_choice
 from qdens_nb.solvers._bose_common import add_observables, checkerboard
 from qdens_nb.systems import check_system
-from qdens_nb.training._bose_fields import SectorFields, base_observables, sector_fields
+from qdens_nb.training._bose_fields import (
+    SectorFields,
+    base_observables,
+    sector_fields,
+    torch_sector_fields,
+)
 from qdens_nb.training._bose_tasks import OBSERVABLES, direct_channels, gather
 from qdens_nb.training._ensemble import density_spread, mean_answer
 from qdens_nb.training._square_symmetry import ELEMENTS, inverse, move, move_sites
@@ -260,9 +265,10 @@ class BoseCorrectionPredictor(BosePredictor):
         T: torch.Tensor,
         n_max: int,
     ) -> tuple[torch.Tensor, Maps]:
-        raise ValueError(
-            f"{self.name!r} has no gradient through its mean field; take 'bose_hubbard_cnn'"
-        )
+        fields = torch_sector_fields(local * U[:, None, None], U, V, T, n_max)
+        seen = torch.where(sign[:, None, None, None] > 0, *fields.values)
+        channels, _ = super()._torch_channels(local, U, V, sign, T, n_max)
+        return torch.cat([channels, seen], 1), base_observables(seen)
 
 
 def _wanted(sector: Any, count: int) -> np.ndarray | None:

@@ -102,7 +102,7 @@ class DrawDensityApp:
     ----------
     predictor : optional
         Anything with ``torch_density``, see `qdens_nb.inverse`. By default the shipped
-        "bose_hubbard_cnn".
+        "bose_hubbard_live".
     starts, steps : int
         Starts in each sector and gradient steps of the design.
     **start
@@ -125,7 +125,7 @@ class DrawDensityApp:
         if unknown:
             raise TypeError(f"unknown control {', '.join(unknown)}; there is {', '.join(known)}")
         self.predictor = (
-            qdens_nb.load_predictor("bose_hubbard_cnn") if predictor is None else predictor
+            qdens_nb.load_predictor("bose_hubbard_live") if predictor is None else predictor
         )
         self.starts, self.steps = starts, steps
         self._lock = threading.RLock()
@@ -323,6 +323,9 @@ class DrawDensityApp:
         off = [float(abs(maps[name]).max()) for name in maps if name.endswith("_off")]
         dense = max(float(maps[name].max()) for name in maps if name in ("wanted", "density"))
         with self.figure.batch_update():
+            if ("difference" in self._panels.hidden) == (self.found is not None):
+                self._panels.show("difference", self.found is not None)
+                self._panels.place()
             for name, index in self._maps.items():
                 trace = self.figure.data[index]
                 trace.visible = name in maps

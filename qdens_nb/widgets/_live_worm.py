@@ -11,8 +11,8 @@ import numpy as np
 import xarray as xr
 
 from qdens_nb.solvers._bose_common import add_observables, checkerboard, unpack
-from qdens_nb.solvers._worm import classical_occupation
 from qdens_nb.solvers._worm_chain import Chain
+from qdens_nb.solvers._worm_starts import classical_occupation
 from qdens_nb.solvers._worm_statistics import (
     all_bins,
     density_error,

@@ -52,6 +52,7 @@ class Panels:
         self.figure.update_layout(
             template="qdens",
             autosize=True,
+            plot_bgcolor="rgba(0,0,0,0)",
             margin={"l": 0, "r": 0, "t": 0, "b": 0},
             font_size=13,
             legend={"yanchor": "bottom", "x": 0.06},
