@@ -124,24 +124,43 @@ def _cluster(
 ) -> np.ndarray:
     """One cluster as a mask (points, points)."""
     for _ in range(20):
-        inside = np.zeros((len(grid), len(grid)), dtype=bool)
-        placed = tried = 0
-        while placed < wells and tried < 50 * wells:
-            x, y, r = rng.random(), rng.random(), rng.uniform(small, large)
-            tried += 1
-            rows = slice(*np.searchsorted(grid, (x - r, x + r)))
-            columns = slice(*np.searchsorted(grid, (y - r, y + r)))
-            disc = (grid[rows, None] - x) ** 2 + (grid[None, columns] - y) ** 2 < r * r
-            area, common = int(disc.sum()), int((disc & inside[rows, columns]).sum())
-            if area and (placed == 0 or 0 < common <= overlap * area):
-                inside[rows, columns] |= disc
-                placed += 1
-        if placed == wells and inside.mean() <= largest_area:
+        inside, placed = place_wells(grid, wells, small, large, overlap, rng)
+        if len(placed) == wells and inside.mean() <= largest_area:
             return inside
     raise ValueError(
         f"{wells} wells of radius {small:g} to {large:g} find no place within {largest_area:g} of "
         "the square; give fewer or smaller wells, or more overlap"
     )
+
+
+def place_wells(
+    grid: np.ndarray,
+    wells: int,
+    small: float,
+    large: float,
+    overlap: float,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One attempt at a cluster: its mask and its wells (n, 3), x, y and radius, in their order."""
+    inside = np.zeros((len(grid), len(grid)), dtype=bool)
+    placed: list[tuple[float, float, float]] = []
+    tried = 0
+    while len(placed) < wells and tried < 50 * wells:
+        x, y, r = rng.random(), rng.random(), rng.uniform(small, large)
+        tried += 1
+        rows, columns, disc = well_points(grid, x, y, r)
+        area, common = int(disc.sum()), int((disc & inside[rows, columns]).sum())
+        if area and (not placed or 0 < common <= overlap * area):
+            inside[rows, columns] |= disc
+            placed.append((x, y, r))
+    return inside, np.array(placed).reshape(-1, 3)
+
+
+def well_points(grid: np.ndarray, x: float, y: float, r: float) -> tuple[slice, slice, np.ndarray]:
+    """Rows and columns around a well, and which of their points are in it."""
+    rows = slice(*np.searchsorted(grid, (x - r, x + r)))
+    columns = slice(*np.searchsorted(grid, (y - r, y + r)))
+    return rows, columns, (grid[rows, None] - x) ** 2 + (grid[None, columns] - y) ** 2 < r * r
 
 
 def double_dot(

@@ -11,6 +11,33 @@ import xarray as xr
 from scipy.special import erfinv
 from tqdm.auto import tqdm
 
+from qdens_nb._map_metrics import (
+    charge_error,
+    displaced_charge,
+    map_norms,
+    map_scores,
+    mssim,
+    r2_maps,
+    ssim,
+)
+
+__all__ = [
+    "OBSERVABLES",
+    "calibration",
+    "charge_error",
+    "displaced_charge",
+    "evaluate",
+    "map_norms",
+    "map_scores",
+    "mssim",
+    "r2_maps",
+    "regression",
+    "regression_by",
+    "resolved",
+    "scores",
+    "ssim",
+]
+
 Data = xr.Dataset | Mapping[int, xr.Dataset]
 Scores = dict[str, float]
 

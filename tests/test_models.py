@@ -5,7 +5,7 @@ import torch
 
 from qdens_nb.models import ChainResNet, PeriodicConv1d
 from qdens_nb.training import TrainConfig
-from qdens_nb.training._module import ChainModule, build_network
+from qdens_nb.training._module import RegressionModule, build_network
 
 
 @pytest.mark.parametrize("norm", ["layer", "batch"])
@@ -48,7 +48,7 @@ def test_paper_configuration_takes_steps():
     network = build_network(config)
     assert len(network.stem) == 64 and network.heads.in_features == 120
     assert any(isinstance(m, torch.nn.BatchNorm1d) for m in network.modules())
-    module = ChainModule(config, seed=0)
+    module = RegressionModule(config, seed=0)
     sites, batch = 8, 4
     generator = torch.Generator().manual_seed(0)
     sample = {name: torch.rand(batch, sites) for name in module.task.outputs[:5]}

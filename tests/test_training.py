@@ -214,17 +214,17 @@ def test_same_seed_same_weights_and_resume(shards, tmp_path, monkeypatch):
     whole = train("chain_cnn", config, data=shards, out=tmp_path / "whole", progress=False)
     from qdens_nb.training import _train
 
-    real = _train.ChainModule.training_step
+    real = _train.RegressionModule.training_step
 
     def dies(self, batch, index):
         if int(batch["step"]) == 9:
             raise RuntimeError("killed")
         real(self, batch, index)
 
-    monkeypatch.setattr(_train.ChainModule, "training_step", dies)
+    monkeypatch.setattr(_train.RegressionModule, "training_step", dies)
     with pytest.raises(RuntimeError, match="killed"):
         train("chain_cnn", config, data=shards, out=tmp_path / "part", progress=False)
-    monkeypatch.setattr(_train.ChainModule, "training_step", real)
+    monkeypatch.setattr(_train.RegressionModule, "training_step", real)
     checkpoints = tmp_path / "part" / "member_0" / "checkpoints"
     newest = _train.newest_checkpoint(checkpoints)
     assert newest is not None and newest.stem == "step=8"

@@ -21,6 +21,17 @@ Tensors = dict[str, torch.Tensor]
 Size = int | tuple[int, ...]
 
 
+def count_samples(part: Tensors) -> int:
+    """Number of samples of prepared tensors."""
+    return len(next(iter(part.values())))
+
+
+def _maps(part: Tensors) -> torch.Tensor:
+    """A tensor (samples, sides...)."""
+    known = part.get("density")
+    return known if known is not None else next(v for v in part.values() if v.ndim > 1)
+
+
 @dataclass
 class Store:
     """Training and validation tensors, one dict for each size.
@@ -34,7 +45,7 @@ class Store:
     @property
     def samples(self) -> int:
         """Number of training samples."""
-        return sum(len(part["density"]) for part in self.train.values())
+        return sum(count_samples(part) for part in self.train.values())
 
 
 def prepare_file(
@@ -105,7 +116,7 @@ def load_store(
         keep = max_samples / store.samples
         generator = torch.Generator().manual_seed(seed)
         for size, part in store.train.items():
-            count = len(part["density"])
+            count = count_samples(part)
             chosen = torch.randperm(count, generator=generator)[: max(1, round(keep * count))]
             store.train[size] = {k: v[chosen] for k, v in part.items()}
     return store
@@ -114,23 +125,26 @@ def load_store(
 def split_store(prepared: Sequence[Tensors], validation_fraction: float) -> Store:
     """Tensors of several files by size, the last part of the samples of each for validation.
 
-    A file of few samples keeps none: it takes turns with its like, so that of all samples of a
-    size the wanted part is kept.
+    Where the tensors say how the samples are split (0 training, 1 validation, others neither),
+    that holds. A file of few samples keeps none: it takes turns with its like, so that of all
+    samples of a size the wanted part is kept.
     """
     parts: dict[Size, list[tuple[Tensors, Tensors]]] = {}
     seen: dict[Size, int] = {}
     for tensors in prepared:
-        count, *sides = tensors["density"].shape
+        count, *sides = _maps(tensors).shape
         if count:
             size = sides[0] if len(sides) == 1 else tuple(sides)
-            before = seen.get(size, 0)
-            seen[size] = before + count
-            kept = round(seen[size] * validation_fraction) - round(before * validation_fraction)
-            split = max(1, count - kept)
-            pair = tuple(
-                {k: v[s] for k, v in tensors.items()}
-                for s in (slice(None, split), slice(split, None))
-            )
+            rows: tuple[Any, Any]
+            if "split" in tensors:
+                rows = (tensors["split"] == 0, tensors["split"] == 1)
+            else:
+                before = seen.get(size, 0)
+                seen[size] = before + count
+                kept = round(seen[size] * validation_fraction) - round(before * validation_fraction)
+                split = max(1, count - kept)
+                rows = (slice(None, split), slice(split, None))
+            pair = tuple({k: v[s] for k, v in tensors.items() if k != "split"} for s in rows)
             parts.setdefault(size, []).append(pair)  # type: ignore[arg-type]
     store = Store()
     for size, pairs in sorted(parts.items()):
@@ -159,12 +173,12 @@ class BatchStream(torch.utils.data.IterableDataset):
 
     def __iter__(self) -> Iterator[Tensors]:
         sizes = list(self.parts)
-        counts = np.array([len(self.parts[s]["density"]) for s in sizes], dtype=float)
+        counts = np.array([count_samples(self.parts[s]) for s in sizes], dtype=float)
         step = self.first
         while True:
             rng = np.random.default_rng([self.seed, step, *_rank()])
             part = self.parts[sizes[rng.choice(len(sizes), p=counts / counts.sum())]]
-            rows = torch.from_numpy(rng.integers(0, len(part["density"]), self.batch_size))
+            rows = torch.from_numpy(rng.integers(0, count_samples(part), self.batch_size))
             batch = {k: v[rows] for k, v in part.items()}
             batch["step"] = torch.tensor(step)
             step += 1
@@ -174,5 +188,5 @@ class BatchStream(torch.utils.data.IterableDataset):
 def sequential_batches(parts: Mapping[Size, Tensors], batch_size: int) -> Iterator[Tensors]:
     """All samples once, in order, for validation."""
     for part in parts.values():
-        for start in range(0, len(part["density"]), batch_size):
+        for start in range(0, count_samples(part), batch_size):
             yield {k: v[start : start + batch_size] for k, v in part.items()}

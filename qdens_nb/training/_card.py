@@ -17,7 +17,8 @@ from torch import nn
 import qdens_nb
 from qdens_nb.datasets import sha256
 from qdens_nb.training._batches import Store, sequential_batches
-from qdens_nb.training._config import TrainConfig
+from qdens_nb.training._config import DOT_TASKS, TrainConfig
+from qdens_nb.training._dot_calibration import calibrate_dots
 from qdens_nb.training._ensemble import density_spread, mean_answer
 from qdens_nb.training._registry import TASKS, build_network, build_task
 
@@ -49,6 +50,8 @@ def calibrate(config: TrainConfig, members: Sequence[nn.Module], store: Store) -
     Where the labels have standard errors of their own, it is the joint one that covers.
     """
     task = build_task(config)
+    if task.system == "quantum_dot":
+        return calibrate_dots(task, members, store)
     errors, spreads, noises, energies = [], [], [], []
     for batch in sequential_batches(store.validation, 512):
         batch = {k: v.float() if v.is_floating_point() else v for k, v in batch.items()}
@@ -99,8 +102,9 @@ def save_weights(
         "model": config.task,
         "config": config.as_dict(),
         "parameters": sum(p.numel() for p in members[0].parameters()),
-        "receptive_field": members[0].receptive_field,
+        "receptive_field": getattr(members[0], "receptive_field", None),
         "ranges": {**TASKS[config.task].ranges, "sites": data.get("sites")},
+        **({"units": build_task(config).units} if config.task in DOT_TASKS else {}),
         "data": data,
         "calibration": calibration,
         "sha256": sha256(folder / WEIGHTS),

@@ -8,6 +8,15 @@ from typing import Any
 
 import yaml
 
+DOT_TASKS = (
+    "dot_density",
+    "dot_density_free",
+    "dot_free_to_interacting",
+    "dot_potential",
+    "dot_density_live",
+)
+DOT_NETWORKS = ("residual_unet", "unet", "pix2pix")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -16,10 +25,15 @@ class TrainConfig:
     Attributes
     ----------
     task : "chain" (learnt correction to Hartree-Fock), "chain_cnn" (the paper's), "bose_hubbard"
-        (learnt correction to Gutzwiller's mean field) or "bose_hubbard_cnn" (the paper's)
-    network : on the torus "cnn" (plain, the paper's) or "resnet" (residual blocks)
+        (learnt correction to Gutzwiller's mean field), "bose_hubbard_cnn" (the paper's), or of
+        quantum dots "dot_density", "dot_density_free", "dot_free_to_interacting",
+        "dot_potential", "dot_density_live"
+    network : on the torus "cnn" (plain, the paper's) or "resnet" (residual blocks); for dots
+        "residual_unet" (ours), "pix2pix" (the paper's) or "unet" (the generator of pix2pix,
+        trained without a discriminator)
     blocks, width, norm : size and normalisation; the paper's are 64, 120, "batch" for the chain,
-        and 20 (layers), 200, "batch" for the "cnn" on the torus
+        and 20 (layers), 200, "batch" for the "cnn" on the torus; norms of pix2pix are "batch"
+        (also for "layer"), "instance" (statistics of each map) and "none"
     squeeze : gates of the "resnet" on the torus: "none", "local" or "global"
     optimizer : "adam" (the paper's) or "muon" (orthogonalised momentum for the stem)
     learning_rate, weight_decay, clip : of the optimiser; cosine decay after `warmup` steps
@@ -37,6 +51,12 @@ class TrainConfig:
     pretrained : folder of weights to start from, made by the same task with the same network
     mean_field : side -> number of problems that training draws and solves in the mean field
         itself, in place of given data (to pre-train on); None to train on given data
+    discriminator : of pix2pix: "patch70", "patch34", "patch16", "patch7", "patch4", "pixel"
+        (the side of what it judges; one larger than the map judges the whole map)
+    l1_weight : weight of the mean absolute error beside the adversarial loss of pix2pix
+    jitter : side to which pix2pix enlarges the maps before it cuts them at random; 0 for none
+    dropout : of the generator of pix2pix
+    stored : "fp32" or "fp16", how the weights are written
     seed : of everything
     """
 
@@ -66,15 +86,22 @@ class TrainConfig:
     members: int = 1
     pretrained: str | None = None
     mean_field: dict[int, int] | None = None
+    discriminator: str = "patch70"
+    l1_weight: float = 100.0
+    jitter: int = 0
+    dropout: float = 0.5
+    stored: str = "fp32"
     seed: int = 0
     task_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         allowed = {
-            "task": ("chain", "chain_cnn", "bose_hubbard", "bose_hubbard_cnn"),
-            "network": ("cnn", "resnet"),
+            "task": ("chain", "chain_cnn", "bose_hubbard", "bose_hubbard_cnn", *DOT_TASKS),
+            "network": DOT_NETWORKS if self.task in DOT_TASKS else ("cnn", "resnet"),
+            "discriminator": ("patch70", "patch34", "patch16", "patch7", "patch4", "pixel"),
+            "stored": ("fp32", "fp16"),
             "squeeze": ("none", "local", "global"),
-            "norm": ("batch", "layer"),
+            "norm": ("batch", "layer", "instance", "none"),
             "optimizer": ("adam", "muon"),
             "precision": ("bf16", "fp32"),
         }

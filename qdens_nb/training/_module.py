@@ -11,13 +11,17 @@ import lightning as L
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from qdens_nb.training._batches import BatchStream
+from qdens_nb.training._batches import BatchStream, Store, count_samples
 from qdens_nb.training._config import TrainConfig
 from qdens_nb.training._registry import build_network, build_task
 
 
-class ChainModule(L.LightningModule):
-    """Training of one network; ``averaged`` holds the weights that are shipped."""
+class RegressionModule(L.LightningModule):
+    """Training of one network; ``averaged`` holds the weights that are shipped.
+
+    What `fit_member` asks of a module, this one or another: ``stream``, ``averaged.module``,
+    ``minutes``, ``updates_a_step`` (optimiser steps in a training step), `use_store`.
+    """
 
     def __init__(
         self, config: TrainConfig, seed: int, start: Mapping[str, torch.Tensor] | None = None
@@ -40,6 +44,16 @@ class ChainModule(L.LightningModule):
         self.steps_done = 0
         self.minutes_before = 0.0
         self._started = time.monotonic()
+        self.validation = ExplainedVariance()
+
+    @property
+    def updates_a_step(self) -> int:
+        """Optimiser steps in a training step."""
+        return 2 if self.config.optimizer == "muon" else 1
+
+    def use_store(self, store: Store) -> None:
+        """Learn from the training data what the validation needs."""
+        self.validation = ExplainedVariance.of(self.task, store)
 
     def on_train_start(self) -> None:
         self._started = time.monotonic()
@@ -107,13 +121,65 @@ class ChainModule(L.LightningModule):
         self.steps_done = step + 1
         if self.config.max_minutes is not None and self.minutes >= self.config.max_minutes:
             self.trainer.should_stop = True
-        self.log("train_density_mae", parts["density"], prog_bar=True, on_step=True)
+        shown = getattr(self.task, "monitor", "density")
+        self.log(f"train_{shown}_mae", parts[shown], prog_bar=True, on_step=True)
         self.log("lr", rate, on_step=True)
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         batch = {k: v.float() if v.is_floating_point() else v for k, v in batch.items()}
         inputs, target = self.task.inputs(batch, None)
         parts = self.task.loss(self.averaged(inputs), target)
-        weight = len(batch["density"])
+        weight = count_samples(batch)
+        self.validation.add(parts, weight)
         for name, value in parts.items():
             self.log(f"val_{name}", value, batch_size=weight, prog_bar=name == "density")
+
+    def on_validation_epoch_end(self) -> None:
+        for name, value in self.validation.close().items():
+            self.log(f"val_{name}", value, prog_bar=True)
+
+
+class ExplainedVariance:
+    """R2 over the validation samples against the mean training map, for the dots' tasks.
+
+    Parts of the loss named ``square_<target>`` are mean squared errors; for tasks without such
+    parts it stays empty.
+    """
+
+    def __init__(self, variance: Mapping[str, float] | None = None) -> None:
+        self.variance = dict(variance or {})
+        self._sums = dict.fromkeys(self.variance, 0.0)
+        self._count = 0
+
+    @classmethod
+    def of(cls, task: Any, store: Store) -> ExplainedVariance:
+        """Variance of the validation targets about the mean of the training targets."""
+        sums: dict[str, float] = {}
+        count = 0
+        for size, part in store.validation.items():
+            held = count_samples(part)
+            if task.system != "quantum_dot" or not held:
+                continue
+            count += held
+            for name in task.targets:
+                mean = task.scaled(name, store.train[size][name].mean(0))
+                square = (task.scaled(name, part[name]) - mean).square().mean((-2, -1)).sum()
+                sums[name] = sums.get(name, 0.0) + float(square)
+        return cls({name: value / count for name, value in sums.items()})
+
+    def add(self, parts: Mapping[str, torch.Tensor], weight: int) -> None:
+        """Count a batch of `weight` samples."""
+        self._count += weight
+        for name in self.variance:
+            self._sums[name] += float(parts[f"square_{name}"]) * weight
+
+    def close(self) -> dict[str, float]:
+        """``r2_<target>`` of what was counted, and ``r2``, the lowest; starts anew."""
+        if not self.variance or not self._count:
+            return {}
+        found = {
+            f"r2_{name}": 1.0 - self._sums[name] / self._count / self.variance[name]
+            for name in self.variance
+        }
+        self._sums, self._count = dict.fromkeys(self.variance, 0.0), 0
+        return {**found, "r2": min(found.values())}

@@ -17,6 +17,8 @@ from qdens_nb.solvers._common import add_observables
 from qdens_nb.systems import check_system
 from qdens_nb.training._bose_predictor import BoseCorrectionPredictor, BosePredictor
 from qdens_nb.training._card import load_weights
+from qdens_nb.training._config import DOT_TASKS
+from qdens_nb.training._dot_predictor import DotPredictor
 from qdens_nb.training._ensemble import density_spread, mean_answer
 from qdens_nb.training._mean_field_channels import mean_field_channels
 from qdens_nb.training._symmetry import particle_hole_map, reflect_map
@@ -274,6 +276,7 @@ PREDICTORS: dict[str, Any] = {
     "chain_cnn": DirectPredictor,
     "bose_hubbard": BoseCorrectionPredictor,
     "bose_hubbard_cnn": BosePredictor,
+    **dict.fromkeys(DOT_TASKS, DotPredictor),
 }
 
 
@@ -284,11 +287,12 @@ def load_predictor(name: str | Path) -> Any:
     ----------
     name : str or Path
         A shipped one ("chain", "chain_cnn", "chain_live", "chain_cnn_live", "bose_hubbard",
-        "bose_hubbard_cnn") or a folder written by `qdens_nb.training.train`.
+        "bose_hubbard_cnn", "dot_density", "dot_density_free", "dot_free_to_interacting",
+        "dot_potential", "dot_density_live", ...) or a folder written by `qdens_nb.training.train`.
 
     Returns
     -------
-    ChainPredictor or BosePredictor
+    ChainPredictor, BosePredictor or DotPredictor
 
     Raises
     ------

@@ -15,11 +15,17 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProg
 from lightning.pytorch.loggers import CSVLogger
 
 from qdens_nb.datasets import checksum_state
-from qdens_nb.training._batches import BatchStream, Store, load_store, sequential_batches
+from qdens_nb.training._batches import (
+    BatchStream,
+    Store,
+    count_samples,
+    load_store,
+    sequential_batches,
+)
 from qdens_nb.training._card import calibrate, load_weights, save_weights
-from qdens_nb.training._config import TrainConfig
+from qdens_nb.training._config import DOT_TASKS, TrainConfig
 from qdens_nb.training._mean_field_data import mean_field_store
-from qdens_nb.training._module import ChainModule
+from qdens_nb.training._module import RegressionModule
 from qdens_nb.training._registry import TASKS
 
 
@@ -73,6 +79,17 @@ def start_weights(config: TrainConfig, member: int) -> dict[str, torch.Tensor] |
     return networks[member % len(networks)].state_dict()
 
 
+def build_module(
+    config: TrainConfig, seed: int, start: dict[str, torch.Tensor] | None = None
+) -> Any:
+    """What trains the configuration's network."""
+    if config.network in ("pix2pix", "unet"):
+        from qdens_nb.training._pix2pix_module import Pix2PixModule
+
+        return Pix2PixModule(config, seed, start)
+    return RegressionModule(config, seed, start)
+
+
 def fit_member(
     config: TrainConfig,
     store: Store,
@@ -80,10 +97,11 @@ def fit_member(
     member: int = 0,
     resume: bool = False,
     progress: bool = True,
-) -> ChainModule:
+) -> Any:
     """Train one network of the ensemble; checkpoints and a CSV log go to `folder`."""
     seed = config.seed + member
-    module = ChainModule(config, seed, start_weights(config, member))
+    module = build_module(config, seed, start_weights(config, member))
+    module.use_store(store)
     checkpoint = newest_checkpoint(folder / "checkpoints") if resume else None
     batches = BatchStream(store.train, config.batch_size, seed)
     module.stream = batches
@@ -96,8 +114,9 @@ def fit_member(
             save_top_k=2,
         ),
     ]
-    if any(len(part["density"]) for part in store.validation.values()):
-        callbacks.append(EarlyStopping("val_density", patience=config.patience))
+    if any(count_samples(part) for part in store.validation.values()):
+        watched = ("val_r2", "max") if config.task in DOT_TASKS else ("val_density", "min")
+        callbacks.append(EarlyStopping(watched[0], patience=config.patience, mode=watched[1]))
     if progress:
         callbacks.append(TQDMProgressBar(refresh_rate=20))
     with warnings.catch_warnings():
@@ -106,7 +125,7 @@ def fit_member(
         warnings.filterwarnings("ignore", ".*exists and is not empty.*")
         warnings.filterwarnings("ignore", ".*LeafSpec.*")
         trainer = L.Trainer(
-            max_steps=config.steps * (2 if config.optimizer == "muon" else 1),
+            max_steps=config.steps * module.updates_a_step,
             accelerator="auto",
             callbacks=callbacks,
             logger=CSVLogger(folder, name="log", version=""),
@@ -120,7 +139,9 @@ def fit_member(
         trainer.fit(
             module,
             torch.utils.data.DataLoader(batches, batch_size=None),
-            torch.utils.data.DataLoader(_Batches(store, config.batch_size), batch_size=None),
+            torch.utils.data.DataLoader(
+                _Batches(store, max(config.batch_size, 25)), batch_size=None
+            ),
             ckpt_path=checkpoint,
         )
     return module
@@ -141,8 +162,7 @@ def train(
     Parameters
     ----------
     model : str
-        Name of the task ("chain", "chain_cnn", "bose_hubbard", "bose_hubbard_cnn"); has to be the
-        configuration's.
+        Name of the task (see `TrainConfig`); has to be the configuration's.
     config : path of a YAML file or TrainConfig
     data : folder of shards, a netCDF file, or a list of those
         None if the configuration says `mean_field`.
@@ -214,5 +234,6 @@ def train(
             "minutes": round(minutes, 2),
         },
         calibration,
+        torch.float16 if settings.stored == "fp16" else torch.float32,
     )
     return folder
