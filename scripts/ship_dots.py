@@ -21,7 +21,7 @@ SETS = {
     "dots_train": ("dots", (0,), "generate_dots", 41),
     "dots_test": ("dots", (1, 2), "generate_dots", 41),
     "dots_fresh": ("dots_fresh", (2,), "generate_dots_fresh", 42),
-    "dots_designed": ("dots_designed", (2,), "generate_dots_designed", 43),
+    "dots_designed": ("dots_designed", (2,), "generate_dots_designed", 45),
     "dots_conditional_test": ("dots_conditional", (2,), "generate_dots_conditional", 44),
 }
 #: shipped weights -> (folder in runs, model, configuration, data)

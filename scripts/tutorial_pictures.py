@@ -1,7 +1,8 @@
 """Draw the still pictures of the tutorials in tutorials/img (needs Chromium, by kaleido).
 
 `python scripts/tutorial_pictures.py` draws the shipped networks beside DMRG on 40 sites, and beside
-quantum Monte Carlo on 40 x 40; `... friedel` or `... wedding_cake` draws one of them.
+quantum Monte Carlo on 40 x 40, and beside exact diagonalisation in quantum dots; `... friedel`,
+`... wedding_cake` or `... quantum_dots` draws one of them.
 """
 
 from __future__ import annotations
@@ -84,7 +85,28 @@ def wedding_cake() -> None:
     made.write_image(IMAGES / "02_bose_hubbard_wedding_cake.png", scale=1.5)
 
 
-PICTURES = {"friedel": friedel, "wedding_cake": wedding_cake}
+def quantum_dots() -> None:
+    """Potential, exact density, prediction and error of three test dots."""
+    known = qd.datasets.open_dataset(qd.datasets.shipped("dots_fresh.nc")).isel(sample=slice(3))
+    network = qd.load_predictor("dot_density")
+    found = network(known)["density"]
+    rows = {
+        f"dot {i}": {
+            "potential": known["potential"][i],
+            "density, exact": known["density"][i],
+            "density, network": found[i],
+            "network − exact": (found[i] - known["density"][i]).rename("difference"),
+        }
+        for i in range(known.sizes["sample"])
+    }
+    made = plotting.dot_maps(rows, side=210)
+    made.update_layout(
+        width=1000, font_size=15, margin_t=100, title="Two electrons in a quantum dot", title_x=0.01
+    )
+    made.write_image(IMAGES / "03_pix2pix_quantum_dots.png", scale=1.5)
+
+
+PICTURES = {"friedel": friedel, "wedding_cake": wedding_cake, "quantum_dots": quantum_dots}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Draw the still pictures of the tutorials.")

@@ -20,6 +20,8 @@ from qdens_nb.training._dot_calibration import mean_maps
 from qdens_nb.training._dot_tasks import DENSITY_UNIT, EPS_R, SIZE_NM, STEP
 from qdens_nb.training._registry import build_task
 
+#: of the tails that the potential is read from, see `DotPredictor.__call__`
+_FLOOR = 3e-4
 _SAMPLES_AT_ONCE = 32
 
 
@@ -48,7 +50,7 @@ class DotPredictor:
         *,
         symmetrise: bool | None = None,
         two_valued: bool = False,
-        floor: float = 0.0,
+        floor: float | None = None,
     ) -> xr.Dataset:
         """Predict for `problem`.
 
@@ -65,10 +67,12 @@ class DotPredictor:
         two_valued : bool
             Round a predicted potential to 0 or the step; otherwise it is the step times its
             probability.
-        floor : float
+        floor : float, optional
             Do not believe the tails of a density that goes in: values below this part of the even
-            density (2 electrons over the square) are raised to it. An exact density needs none;
-            one that is drawn, measured or predicted is known to 1e-3 or so.
+            density (2 electrons over the square) are raised to it. By default 3e-4 for
+            ``dot_potential`` and 0 else. An exact density of a dot like those trained on is
+            inverted best with 0; small dots, whose tails are longer than any trained on, need a
+            floor, and one that is drawn, measured or predicted is known to 1e-3 or so.
 
         Returns
         -------
@@ -91,6 +95,8 @@ class DotPredictor:
         source = self.task.sources[0]
         given = Given(problem, source, getattr(self.members[0], "divisor", 8))
         given.warn_outside(self.name, self.card["ranges"])
+        if floor is None:
+            floor = _FLOOR if "potential" in self.task.targets else 0.0
         if floor > 0 and source != "potential":
             given.source = np.maximum(given.source, floor * DENSITY_UNIT)
         if symmetrise is None:
