@@ -1,8 +1,8 @@
 """From a key press on a slider to the finished redraw, for every app, in a JupyterLab of its own.
 
 Writes results/app_latency.json. A headless Chromium moves a slider by one step, one press after
-another; the page itself takes the time from the key event until a frame was drawn after the last
-change of figure and text. Needs Chromium.
+another, or a well of a quantum dot with the pointer; the page itself takes the time from the event
+until a frame was drawn after the last change of figure and text. Needs Chromium.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from _bose import ROOT, machine, options, write_result
 
 PRESSES, WARM_UP = 20, 3
 QUIET_MS, LIMIT_MS = 600, 30_000
+#: stands for a slider: the well in the middle of the potential, held with the pointer
+DRAG, MIDDLE = "drag", (152, 128)
 
 
 class App(NamedTuple):
@@ -38,6 +40,8 @@ APPS = {
         ("4t/U", "4V/U", "μ/U", "trap depth (U)"),
         150,
     ),
+    "quantum dot": App("qd.widgets.QuantumDotsApp()", ("εᵣ", "step (eV)", "wells"), 100),
+    "quantum dot, a well dragged": App("qd.widgets.QuantumDotsApp(dot='drawn')", (DRAG,), 100),
 }
 
 # Every change below the app counts; a frame is drawn once two animation frames have begun.
@@ -45,11 +49,13 @@ _WATCH = """() => {
   const state = window.qdensLatency = {pressed: 0, drawn: 0, plots: 0};
   const drawn = () => requestAnimationFrame(() => setTimeout(
     () => { state.drawn = performance.now(); }, 0));
-  window.addEventListener('keydown', () => {
-    state.pressed = performance.now(); state.drawn = 0; state.plots = 0;
-  }, true);
+  const begin = () => { state.pressed = performance.now(); state.drawn = 0; state.plots = 0; };
+  window.addEventListener('keydown', begin, true);
+  window.addEventListener('pointermove', event => { if (event.buttons) begin(); }, true);
+  const count = () => { state.plots += 1; drawn(); };
   const plot = document.querySelector('.js-plotly-plot');
-  plot.on('plotly_afterplot', () => { state.plots += 1; drawn(); });
+  if (plot) plot.on('plotly_afterplot', count);
+  document.addEventListener('qdens-drawn', count);
   new MutationObserver(drawn).observe(
     document.querySelector('[role=status]').closest('.widget-html, .jupyter-widgets'),
     {childList: true, characterData: true, subtree: true});
@@ -80,11 +86,20 @@ def notebook(app: App) -> nbformat.NotebookNode:
 
 def press(page: Any, slider: str, key: str) -> float:
     """Milliseconds from one press to the last redraw."""
-    row = page.locator(".widget-slider").filter(has_text=slider)
-    row.get_by_role("slider").focus()
-    page.keyboard.press(key)
+    if slider == DRAG:
+        hold(page, 10 if key == "ArrowRight" else -10)
+    else:
+        row = page.locator(".widget-slider").filter(has_text=slider)
+        row.get_by_role("slider").focus()
+        page.keyboard.press(key)
     page.wait_for_function(_DONE, timeout=LIMIT_MS, polling=50)
     return float(page.evaluate(_TAKEN))
+
+
+def hold(page: Any, aside: int = 0) -> None:
+    """Move the pointer to the middle of the potential, or `aside` of it."""
+    box = page.locator("canvas.qdens-board").bounding_box()
+    page.mouse.move(box["x"] + MIDDLE[0] + aside, box["y"] + MIDDLE[1])
 
 
 def measure(page: Any, address: str, name: str, app: App, lab: ModuleType, presses: int) -> Any:
@@ -92,9 +107,14 @@ def measure(page: Any, address: str, name: str, app: App, lab: ModuleType, press
     errors = lab.run_all(page, address, name, 240)
     if errors:
         raise RuntimeError(f"{app.code}: {errors[0]}")
-    page.wait_for_selector(".js-plotly-plot .main-svg")
-    page.evaluate(_WATCH)
+    page.wait_for_selector(".js-plotly-plot .main-svg, canvas.qdens-board")
     keys = ("ArrowLeft", "ArrowRight", "ArrowRight", "ArrowLeft")
+    if DRAG in app.sliders:
+        keys = ("ArrowLeft", "ArrowRight")
+        hold(page)
+        page.mouse.down()
+        page.wait_for_timeout(2 * QUIET_MS)
+    page.evaluate(_WATCH)
     taken = [
         press(page, app.sliders[i % len(app.sliders)], keys[i // len(app.sliders) % len(keys)])
         for i in range(WARM_UP + presses)

@@ -43,6 +43,12 @@ STYLES: dict[str, Style] = {
     "bose_hubbard": Style("learnt correction", OKABE_ITO["blue"], "solid", "diamond"),
     "bose_hubbard_live": Style("learnt correction, live", OKABE_ITO["sky"], "dashdot", "cross"),
     "bose_hubbard_cnn": Style("paper's network", OKABE_ITO["vermillion"], "dash", "square"),
+    "dot_ci": Style("exact diagonalisation", OKABE_ITO["black"], "solid", "circle-open"),
+    "residual_unet": Style("our network", OKABE_ITO["blue"], "solid", "diamond"),
+    "pix2pix": Style("pix2pix", OKABE_ITO["vermillion"], "dash", "square"),
+    "unet": Style("its U-Net by L1 alone", OKABE_ITO["sky"], "dashdot", "cross"),
+    "nearest": Style("nearest training dot", OKABE_ITO["purple"], "longdash", "x"),
+    "free": Style("without interaction", OKABE_ITO["green"], "dot", "triangle-up"),
     "gutzwiller": Style("mean field", OKABE_ITO["green"], "dot", "triangle-up"),
 }
 #: engines whose error is statistical: drawn as points with bars

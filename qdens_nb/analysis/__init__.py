@@ -23,6 +23,7 @@ from qdens_nb.analysis._bose_scores import (
     sector_differs,
 )
 from qdens_nb.analysis._compare import compare, side_by_side, well_sweep
+from qdens_nb.analysis._dots import nearest_dots
 from qdens_nb.analysis._friedel import (
     FriedelFit,
     friedel_fit,
@@ -48,6 +49,7 @@ __all__ = [
     "local_staggered",
     "luttinger_parameter",
     "nearest_distance",
+    "nearest_dots",
     "order_parameters",
     "phase_names",
     "phases_of",

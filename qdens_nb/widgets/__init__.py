@@ -8,9 +8,11 @@ from typing import Any
 _APPS = {
     "DrawDensityApp": "qdens_nb.widgets._draw_density",
     "FriedelApp": "qdens_nb.widgets._friedel",
+    "QuantumDotsApp": "qdens_nb.widgets._quantum_dots",
     "WeddingCakeApp": "qdens_nb.widgets._wedding_cake",
     "name_phases": "qdens_nb.widgets._phases",
     "phase_words": "qdens_nb.widgets._phases",
+    "quantum_dots": "qdens_nb.widgets._quantum_dots",
 }
 
 __all__ = [*_APPS]
