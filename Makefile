@@ -83,6 +83,7 @@ DOTS = generate_dots
 data-dots: $(STAMP)  ## make the shipped data and weights of the quantum dots again (two hours)
 	$(BIN)/qdens generate dots --config configs/$(DOTS).yaml --seed 41 --out runs/dots
 	$(BIN)/qdens generate dots --config configs/$(DOTS)_fresh.yaml --seed 42 --out runs/dots_fresh
+	$(BIN)/qdens generate dots --config configs/$(DOTS)_fresh.yaml --seed 46 --out runs/dots_fresh_second
 	$(BIN)/qdens generate dots --config configs/$(DOTS)_designed.yaml --seed 45 --out runs/dots_designed
 	$(BIN)/qdens generate dots --config configs/$(DOTS)_conditional.yaml --seed 44 --out runs/dots_conditional
 	for name in density density_free free_to_interacting potential density_live; do \

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from _dots import Laboratory, curve, options, shown, write
 
-SIZES = (64, 66, 68, 72, 76, 80)
+SIZES = (64, 68, 72, 80)
 
 
 def main() -> None:

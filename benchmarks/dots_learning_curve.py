@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from _dots import Laboratory, curve, options, shown, write
 
-SAMPLES = (100, 200, 400, 800, 1600, 3200, None)
+#: None: all; fewer points for the generator alone
+SAMPLES = {"pix2pix": (100, 200, 400, 800, 1600, 3200, None), "unet": (100, 200, 400, None)}
 
 
 def main() -> None:
@@ -13,7 +14,7 @@ def main() -> None:
     chosen = laboratory.chosen
     rows, curves = [], {}
     for network, name in (("pix2pix", "patch70"), ("unet", "unet")):
-        for samples in SAMPLES:
+        for samples in SAMPLES[network]:
             run = name if samples is None else f"{name}_{samples}_samples"
             row = laboratory.run(run, network=network, max_samples=samples)
             label = "pix2pix" if network == "pix2pix" else "L1 only"

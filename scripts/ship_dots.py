@@ -10,12 +10,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 from ship_chain import DATA, ROOT, RUNS, joined
 
 import qdens_nb as qd
 
 #: training dots that are shipped; `qdens generate` makes all of them
 TRAINING = 1600
+#: of the second half of dots_fresh
+SECOND_SEED = 46
 #: shipped file -> (folder in runs, values of `split`, config, seed)
 SETS = {
     "dots_train": ("dots", (0,), "generate_dots", 41),
@@ -40,6 +43,15 @@ WEIGHTS = {
         *("w_dot_density_live", "dot_density_live", "train_dots_density_live"),
         "dots_conditional",
     ),
+    "dot_potential_pix2pix": (
+        *("w_dot_potential_pix2pix", "dot_potential", "train_dots_pix2pix_potential"),
+        "dots",
+    ),
+}
+#: shipped weights -> folder in runs of benchmarks/dots_discriminator.py, which trains them
+STUDIED = {
+    "dot_density_pix2pix": "dots_bench/dot_density_w16_s2000_b1/patch70_seed0",
+    "dot_density_unet": "dots_bench/dot_density_w16_s2000_b1/unet_seed0",
 }
 
 
@@ -54,6 +66,9 @@ def ship_set(name: str) -> Path:
     """Write one data set."""
     folder, splits, config, seed = SETS[name]
     data = joined(RUNS / folder, 64)
+    if name == "dots_fresh":
+        second = joined(RUNS / f"{folder}_second", 64)
+        data = xr.concat([data, second], "sample", data_vars="all", combine_attrs="override")
     data = data.isel(sample=np.flatnonzero(np.isin(data["split"].values, splits)))
     if name == "dots_train":
         data = data.isel(sample=slice(TRAINING))
@@ -65,16 +80,21 @@ def ship_set(name: str) -> Path:
             data[field].attrs["relative_precision"] = 2.0**-12
     qd.datasets.save(data, path, packed=training)
     command = f"qdens generate dots --config configs/{config}.yaml --seed {seed}"
+    if name == "dots_fresh":
+        command += f" (and --seed {SECOND_SEED})"
     qd.datasets.register(path, command, seed=seed)
     return path
 
 
 def ship_weights(name: str) -> Path:
     """Copy one network."""
-    folder, model, config, data = WEIGHTS[name]
+    if name in STUDIED:
+        folder, command = STUDIED[name], "python benchmarks/dots_discriminator.py"
+    else:
+        folder, model, config, data = WEIGHTS[name]
+        command = f"qdens train {model} --config configs/{config}.yaml --data runs/{data}"
     target = DATA / "weights" / name
     target.mkdir(parents=True, exist_ok=True)
-    command = f"qdens train {model} --config configs/{config}.yaml --data runs/{data}"
     for file in ("weights.safetensors", "card.json"):
         shutil.copyfile(RUNS / folder / file, target / file)
         qd.datasets.register(target / file, command, seed=1)
@@ -86,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="data sets and weights; default: all")
     chosen = parser.parse_args().names
-    for table, ship in ((SETS, ship_set), (WEIGHTS, ship_weights)):
+    for table, ship in ((SETS, ship_set), (WEIGHTS | STUDIED, ship_weights)):
         for name in table:
             if not chosen or name in chosen:
                 path = ship(name)
