@@ -166,6 +166,7 @@ def dot_maps(rows: Mapping[str, Mapping[str, xr.DataArray]], *, side: int = 190)
         title, colours = _DOT_SCALES[kind]
         part = 1 / len(shown)
         bar = {"title": title, "len": 0.97 * part, "y": 1 - place * part, "yanchor": "top"}
+        bar["exponentformat"] = "power"
         most = max(float(abs(array).max()) for array in arrays) or 1.0
         axis = f"coloraxis{list(_DOT_SCALES).index(kind) + 1}".removesuffix("1")
         scale = {"colorscale": colours, "cmin": 0.0, "cmax": most, "colorbar": bar}
