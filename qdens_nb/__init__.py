@@ -23,6 +23,7 @@ _MODULES = (
     "inverse",
     "metrics",
     "models",
+    "nqs",
     "plotting",
     "potentials",
     "references",
