@@ -23,6 +23,7 @@ PRESSES, WARM_UP = 20, 3
 QUIET_MS, LIMIT_MS = 600, 30_000
 #: stands for a slider: the well in the middle of the potential, held with the pointer
 DRAG, MIDDLE = "drag", (152, 128)
+PLOT = ".js-plotly-plot .main-svg"
 
 
 class App(NamedTuple):
@@ -31,14 +32,16 @@ class App(NamedTuple):
     code: str
     sliders: tuple[str, ...]
     wanted_ms: float
+    parts: tuple[str, ...] = ("canvas.qdens-board",)
 
 
 APPS = {
-    "Friedel, 40 sites": App("qd.widgets.FriedelApp(sites=40)", ("interaction V",), 150),
+    "Friedel, 40 sites": App("qd.widgets.FriedelApp(sites=40)", ("interaction V",), 150, (PLOT,)),
     "wedding cake, 24 x 24": App(
         "qd.widgets.WeddingCakeApp(sites=24, hopping=0.1, repulsion=1.0, mu=2.0, depth=2.5)",
         ("4t/U", "4V/U", "μ/U", "trap depth (U)"),
         150,
+        ("canvas.qdens-board", PLOT),
     ),
     "quantum dot": App("qd.widgets.QuantumDotsApp()", ("εᵣ", "step (eV)", "wells"), 100),
     "quantum dot, a well dragged": App("qd.widgets.QuantumDotsApp(dot='drawn')", (DRAG,), 100),
@@ -107,7 +110,8 @@ def measure(page: Any, address: str, name: str, app: App, lab: ModuleType, press
     errors = lab.run_all(page, address, name, 240)
     if errors:
         raise RuntimeError(f"{app.code}: {errors[0]}")
-    page.wait_for_selector(".js-plotly-plot .main-svg, canvas.qdens-board")
+    for part in app.parts:
+        page.wait_for_selector(part)
     keys = ("ArrowLeft", "ArrowRight", "ArrowRight", "ArrowLeft")
     if DRAG in app.sliders:
         keys = ("ArrowLeft", "ArrowRight")

@@ -258,24 +258,34 @@ def test_start_is_in_the_wanted_sector_where_a_mirror_allows_it() -> None:
 # The wedding cake
 
 
+def shown(app: WeddingCakeApp, place: int, wanted: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """A map as the canvas has it, in 255 steps, and what it should be, rounded likewise."""
+    panel, sites = app.board.panels[place], app.board.points
+    steps = np.frombuffer(app.board.maps, np.uint8).reshape(-1, sites, sites)[place]
+    low, height = panel["low"], panel["high"] - panel["low"]
+    rounded = np.rint((wanted.transpose("x", "y").values - low) / height * 255)
+    return low + steps / 255 * height, low + rounded / 255 * height
+
+
 def test_sliders_dataset_and_figure_agree(app: WeddingCakeApp) -> None:
-    figure, heat = app.figure, app.figure.data[0]
+    figure, board = app.figure, app.board
     for name, value in {"mu": 0.8, "hopping": 0.4, "depth": 1.0, "sites": 16}.items():
         app.sliders[name].value = value
         density = app.data["density"].sel(solver="network")
-        np.testing.assert_allclose(heat.z, density.transpose("y", "x"))
+        np.testing.assert_allclose(*shown(app, 0, density))
     app.sliders["shape"].value = "box"
     app.sliders["repulsion"].value = 0.5
     direct = learnt(trap_problem(0.4, 0.5, 0.8, 1.0, 16, "box"))
     np.testing.assert_allclose(app.data["density"].sel(solver="network"), direct["density"])
-    np.testing.assert_allclose(figure.data[1].z, (direct.density_squared - direct.density**2).T)
-    np.testing.assert_array_equal(figure.data[2].z, app.phases["phase"].T)
-    assert app.figure is figure and figure.data[0] is heat
-    assert figure.layout.xaxis.title.text == "x (site)"
+    np.testing.assert_allclose(*shown(app, 1, direct.density_squared - direct.density**2))
+    np.testing.assert_array_equal(np.rint(shown(app, 2, app.phases["phase"])[0]), app.phases.phase)
+    assert app.figure is figure and app.board is board and board.row == 8
+    assert board.names[app.phases["phase"].values[8, 8]] in ("superfluid", "Mott")
+    assert figure.layout.xaxis.title.text.startswith("x (site)") and board.unit == "site"
 
 
 def test_cut_has_the_networks_band(app: WeddingCakeApp) -> None:
-    traces = {trace.name: trace for trace in app.figure.data if trace.yaxis == "y7"}
+    traces = {trace.name: trace for trace in app.figure.data if trace.yaxis == "y"}
     n = app.data["density"].sel(solver="network").isel(y=6).values
     np.testing.assert_allclose(traces["network"].y, n)
     (band,) = [trace for trace in app.figure.data if getattr(trace, "fill", None) == "toself"]
@@ -313,24 +323,24 @@ def test_qmc_shows_what_it_has_and_goes_when_a_slider_moves(
         yield stage_of(given, 1.0, ("too short",))
 
     monkeypatch.setattr(cake, "worm_stages", stages)
-    low = app.figure.layout.height
+    low = app.board.height
     app.qmc_button.click()
     app.wait(60)
     assert app.jobs.status.value == "QMC: done" and app.jobs.progress.value == 1.0
     assert app.data["solver"].values.tolist() == ["network", "worm"]
     exact = app.data.sel(solver="worm")
-    np.testing.assert_allclose(app.figure.data[3].z, exact["density"].T)
+    np.testing.assert_allclose(*shown(app, 3, exact["density"]))
     difference = app.data["density"].sel(solver="network") - exact["density"]
-    np.testing.assert_allclose(app.figure.data[5].z, difference.T, atol=1e-12)
-    assert app.figure.layout.height > low
-    bars = next(t for t in app.figure.data if t.name == "QMC" and t.yaxis == "y7").error_y.array
+    np.testing.assert_allclose(*shown(app, 5, difference))
+    assert app.board.height > low
+    bars = next(t for t in app.figure.data if t.name == "QMC" and t.yaxis == "y").error_y.array
     np.testing.assert_allclose(bars, 0.02)
     assert "standard error is 0.020" in app.text.value and "QMC 12.0 s" in app.text.value
     assert "not in equilibrium yet:</b> too short" in app.text.value
     app.sliders["mean_field"].value = True
     assert app.data["solver"].values.tolist() == ["network", "worm", "gutzwiller"]
     app.sliders["mu"].value = 0.3
-    assert "worm" not in app.data["solver"] and app.figure.layout.height == low
+    assert "worm" not in app.data["solver"] and app.board.height == low
     assert "equilibrium" not in app.text.value
 
 
@@ -432,6 +442,7 @@ def test_figures_are_whole_when_the_browser_hears_of_them(
 @pytest.mark.slow
 @pytest.mark.browser
 def test_still_pictures(app: WeddingCakeApp, drawing: DrawDensityApp, tmp_path: Path) -> None:
+    app._take(stage_of(app._problem(), 1.0))
     for i, one in enumerate((app, drawing)):
         one.save_picture(tmp_path / f"{i}.png")
         assert (tmp_path / f"{i}.png").stat().st_size > 20_000

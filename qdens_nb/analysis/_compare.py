@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -32,6 +33,7 @@ def side_by_side(problem: xr.Dataset, answers: Mapping[str, xr.Dataset]) -> xr.D
     observables = dict.fromkeys(
         name for answer in answers.values() for name in answer.data_vars if name not in given
     )
+    joined: dict[str, Any] = {}
     for name in observables:
         first = next(answer[name] for answer in answers.values() if name in answer)
         unknown = np.full(first.shape, np.nan)
@@ -41,7 +43,8 @@ def side_by_side(problem: xr.Dataset, answers: Mapping[str, xr.Dataset]) -> xr.D
         ]
         for dim in set(first.dims) & set(first.coords) - set(out.coords):
             out = out.assign_coords({dim: first[dim]})
-        out[name] = (("solver", *first.dims), np.stack(values), first.attrs)
+        joined[str(name)] = (("solver", *first.dims), np.stack(values), first.attrs)
+    out = out.assign(joined)
     out.attrs["engines"] = ", ".join(
         f"{name}: {answer.attrs.get('engine', 'unknown')}" for name, answer in answers.items()
     )

@@ -140,14 +140,15 @@ def add_observables(
     batched = ("sample",) if "sample" in problem["potential"].dims else ()
     lattice = tuple(d for d in _SITE if d in problem["potential"].dims)
     result = problem.assign_coords(direction=list(lattice))
+    labelled: dict[str, Any] = {}
     for name, array in values.items():
         base = name.removesuffix("_stderr")
         dims, units, long_name = BOSE_OBSERVABLES[base]
         if base != name:
             long_name = f"standard error of {base}"
         dims = tuple(d for d in dims if d not in _SITE or d in lattice)
-        result[name] = ((*batched, *dims), array)
-        result[name].attrs.update(units=units, long_name=long_name)
+        labelled[name] = ((*batched, *dims), array, {"units": units, "long_name": long_name})
+    result = result.assign(labelled)
     result.attrs.update(
         engine=engine,
         engine_version=qdens_nb.__version__,

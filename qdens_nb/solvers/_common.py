@@ -77,6 +77,7 @@ def add_observables(
     """Return `problem` with labelled observables and the engine's name, version, options."""
     result = problem.copy()
     batched = ("sample",) if "sample" in problem["potential"].dims else ()
+    labelled: dict[str, Any] = {}
     for name, array in values.items():
         base = name.removesuffix("_stderr")
         dims, units, long_name = CHAIN_OBSERVABLES[base]
@@ -84,8 +85,8 @@ def add_observables(
             long_name = f"standard error of {base}"
         if "N" in dims and "N" not in result.coords:
             result = result.assign_coords(N=np.arange(problem.sizes["x"] + 1))
-        result[name] = ((*batched, *dims), array)
-        result[name].attrs.update(units=units, long_name=long_name)
+        labelled[name] = ((*batched, *dims), array, {"units": units, "long_name": long_name})
+    result = result.assign(labelled)
     result.attrs.update(
         engine=engine,
         engine_version=qdens_nb.__version__,

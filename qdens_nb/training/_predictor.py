@@ -124,6 +124,12 @@ class ChainPredictor:
             {k: v.double() for k, v in member(inputs.float()).items()} for member in self.members
         ]
 
+    def _answers_to(self, seen: Sequence[torch.Tensor]) -> list[list[dict[str, torch.Tensor]]]:
+        """`_answers` to each of several inputs of one shape, of one call of the members."""
+        every = self._answers(torch.cat(list(seen)))
+        rows = [slice(i * len(seen[0]), (i + 1) * len(seen[0])) for i in range(len(seen))]
+        return [[{k: v[part] for k, v in one.items()} for one in every] for part in rows]
+
 
 class DirectPredictor(ChainPredictor):
     """The paper's network: sees mu - v, V and flux/L only."""
@@ -131,13 +137,14 @@ class DirectPredictor(ChainPredictor):
     def _predict(self, problem: _Problem) -> Arrays:
         centred = torch.from_numpy((problem.mu - problem.V)[:, None] - problem.potential)
         V, flux = torch.from_numpy(problem.V), torch.from_numpy(problem.flux)
-        plain = self._answers(direct_channels(centred, V, flux))
-        images = []
-        for answer in self._answers(direct_channels(centred.flip(-1), V, -flux)):
-            images.append({k: reflect_map(k, answer[k]) for k in OBSERVABLES})
-        groups = [mean_answer(plain), mean_answer(images)]
+        seen = [direct_channels(centred, V, flux), direct_channels(centred.flip(-1), V, -flux)]
         if problem.sites % 2 == 0:
-            holes = mean_answer(self._answers(direct_channels(-centred, V, -flux)))
+            seen.append(direct_channels(-centred, V, -flux))
+        plain, mirrored, *rest = self._answers_to(seen)
+        images = [{k: reflect_map(k, answer[k]) for k in OBSERVABLES} for answer in mirrored]
+        groups = [mean_answer(plain), mean_answer(images)]
+        if rest:
+            holes = mean_answer(rest[0])
             density = holes["density"]
             groups.append({k: particle_hole_map(k, holes[k], density) for k in OBSERVABLES})
         out = {k: torch.stack([g[k] for g in groups]).mean(0).numpy() for k in OBSERVABLES}
@@ -174,15 +181,17 @@ class CorrectionPredictor(ChainPredictor):
         )
         channels = torch.from_numpy(values)
         base = mean_field_observables(channels)
-        plain = self._answers(channels)
+        seen = [channels, reflect_channels(channels)]
+        if sites % 2 == 0:
+            seen.append(particle_hole_channels(channels))
+        plain, images, *rest = self._answers_to(seen)
         groups = [mean_answer(plain)]
-        mirrored = mean_answer(self._answers(reflect_channels(channels)))
+        mirrored = mean_answer(images)
         groups.append({k: reflect_map(k, mirrored[k]) for k in OBSERVABLES})
         groups[1]["energy"] = mirrored["energy"]
-        if sites % 2 == 0:
-            swapped = particle_hole_channels(channels)
-            holes = mean_answer(self._answers(swapped))
-            hole_base = mean_field_observables(swapped)
+        if rest:
+            holes = mean_answer(rest[0])
+            hole_base = mean_field_observables(seen[-1])
             whole = {k: holes[k] + hole_base.get(k, 0.0) for k in OBSERVABLES}
             whole = {k: particle_hole_map(k, whole[k], whole["density"]) for k in OBSERVABLES}
             image = {k: whole[k] - base.get(k, 0.0) for k in OBSERVABLES}

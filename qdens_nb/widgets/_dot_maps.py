@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import xarray as xr
 
 from qdens_nb.plotting import difference_scale, lattice_map
-from qdens_nb.widgets._map_board import Map
+from qdens_nb.widgets._map_board import Map, round_up
 from qdens_nb.widgets._panels import MAP, Panel, Panels
 
 _DENSITY = "1/nm²"
@@ -28,7 +27,7 @@ def board_maps(data: xr.Dataset, stale: xr.Dataset | None = None) -> list[Map]:
     exact = None if other is None else other.sel(solver="exact")
     if exact is not None and other is data:
         densities += [exact["density_free"], exact["density"]]
-    top = _round_up(max(float(one.max()) for one in densities))
+    top = round_up(max(float(one.max()) for one in densities))
     v = data["potential"]
     maps = [
         Map(v, (0, 0), "potential: draw here", "eV", 0.0, float(v.max())),
@@ -39,21 +38,13 @@ def board_maps(data: xr.Dataset, stale: xr.Dataset | None = None) -> list[Map]:
         return maps
     faded = other is not data
     off = other["density"].sel(solver="network") - exact["density"]
-    most = _round_up(float(abs(off).max()))
+    most = round_up(float(abs(off).max()))
     return [
         *maps,
         Map(off, (1, 0), "network − exact: n", _DENSITY, -most, most, "PuOr", faded),
         Map(exact["density_free"], (1, 1), "exact: n₀", _DENSITY, 0.0, top, faded=faded),
         Map(exact["density"], (1, 2), "exact: n", _DENSITY, 0.0, top, faded=faded),
     ]
-
-
-def _round_up(value: float) -> float:
-    """The next number of two digits."""
-    if value <= 0:
-        return 1e-6
-    unit = 10.0 ** (np.floor(np.log10(value)) - 1)
-    return float(np.ceil(value / unit - 1e-9) * unit)
 
 
 def still(data: xr.Dataset) -> Any:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import ipywidgets
@@ -17,6 +16,7 @@ from plotly.subplots import make_subplots
 import qdens_nb
 from qdens_nb import analysis, potentials
 from qdens_nb.plotting import error_band, line, style_of
+from qdens_nb.solvers._chain_hartree_fock import MeanField, solve_at
 from qdens_nb.systems import fermion_chain
 from qdens_nb.widgets._background import Background, Report, Stopped
 from qdens_nb.widgets._words import curves_of, summary
@@ -46,16 +46,28 @@ _NOTE = {
 
 def quick_hartree_fock(problem: xr.Dataset) -> xr.Dataset:
     """Hartree-Fock that looks for N roughly: as much as a slider can wait for."""
-    solve = partial(qdens_nb.solvers.chain_hartree_fock, starts=3)
     mu, sites = float(problem["mu"]), problem.sizes["x"]
-    grand: dict[int, float] = {}
-    best, last = int(solve(problem, starts=1, tolerance=1e-3)["particle_number"]), None
-    while best != last:
-        for n in range(max(best - 1, 0), min(best + 1, sites) + 1):
-            if n not in grand:
-                grand[n] = float(solve(problem, N=n, tolerance=1e-3)["energy"]) - mu * n
-        last, best = best, min(grand, key=lambda n: grand[n])
-    return solve(problem, N=best, tolerance=1e-5)
+    given = (problem["potential"].values, float(problem["V"]), float(problem["flux"]))
+
+    @cache
+    def rough(n: int, starts: int) -> MeanField:
+        return solve_at(*given, n, starts=starts, tolerance=1e-3)
+
+    def grand(n: int) -> float:
+        return rough(n, 3).energy - mu * n
+
+    best = sites // 2
+    for _ in range(4):
+        best, last = int((rough(best, 1).levels < mu).sum()), best
+        if best == last:
+            break
+    tried = {best}
+    while not tried >= (near := {max(best - 1, 0), best, min(best + 1, sites)}):
+        tried |= near
+        best = min(tried, key=grand)
+    first_is_best = rough(best, 1).energy < rough(best, 3).energy + 1e-4
+    starts = 1 if first_is_best else 3
+    return qdens_nb.solvers.chain_hartree_fock(problem, N=best, starts=starts, tolerance=1e-5)
 
 
 def default_solvers() -> dict[str, Solver]:
@@ -75,18 +87,13 @@ def well_problem(V: float, mu: float, depth: float, width: int, sites: int) -> x
 def compute(
     V: float, mu: float, depth: float, width: int, sites: int, solvers: Mapping[str, Solver]
 ) -> xr.Dataset:
-    """Answers of all `solvers`, which run side by side, to one well, along a dim ``solver``."""
+    """Answers of all `solvers` to one well, along a dim ``solver``."""
     import torch
 
     problem = well_problem(V, mu, depth, width, sites)
-
-    def answer(solver: Solver) -> xr.Dataset:
-        # Grad mode belongs to a thread.
-        with torch.no_grad():
-            return solver(problem)
-
-    with ThreadPoolExecutor(max(len(solvers), 1)) as pool:
-        answers = dict(zip(solvers, pool.map(answer, solvers.values()), strict=True))
+    # Grad mode belongs to a thread. One after another is quicker than threads, which take turns.
+    with torch.no_grad():
+        answers = {name: solver(problem) for name, solver in solvers.items()}
     return analysis.side_by_side(problem, answers)
 
 
@@ -216,8 +223,9 @@ class FriedelApp:
         )
         figure = go.FigureWidget(panels)
         figure.update_layout(
-            template="qdens", height=480, autosize=True, margin={"l": 65, "r": 15, "t": 45}
+            template="qdens", height=480, autosize=True, margin={"l": 65, "r": 15, "t": 45, "b": 55}
         )
+        figure.update_xaxes(automargin=False).update_yaxes(automargin=False)
         figure.update_xaxes(title_text="x (site)", row=2, col=1)
         figure.update_yaxes(title_text="density ⟨n<sub>x</sub>⟩", range=[-0.04, 1.04], row=1, col=1)
         figure.update_yaxes(title_text="v, μ (J)", range=[-3.4, 3.4], row=2, col=1)
@@ -359,6 +367,9 @@ class FriedelApp:
     def _show(self) -> None:
         data, x = self.data, self.data["x"].values
         density, stderr = curves_of(data, "density"), curves_of(data, "density_stderr")
+        self.text.value = (
+            f'<p role="status" aria-live="polite" style="line-height: 1.5">{summary(data)}</p>'
+        )
         with self.figure.batch_update():
             for name, trace in self._lines.items():
                 shown = name in density
@@ -372,9 +383,6 @@ class FriedelApp:
                     band.x, band.y = [], []
             self._potential.x, self._potential.y = x, data["potential"].values
             self._mu.x, self._mu.y = [x[0], x[-1]], [float(data["mu"])] * 2
-        self.text.value = (
-            f'<p role="status" aria-live="polite" style="line-height: 1.5">{summary(data)}</p>'
-        )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return self.widget._repr_mimebundle_(**kwargs)

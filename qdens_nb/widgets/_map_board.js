@@ -1,4 +1,4 @@
-// Maps on one canvas; the first can be drawn on. Python says what to draw (see _map_board.py) and
+// Maps on one canvas; with a tool, the first can be drawn on. Python says what to draw (see _map_board.py) and
 // gets the path of the pointer, one piece at a time.
 const FONT = "Helvetica, Arial, sans-serif";
 
@@ -44,26 +44,43 @@ function render({ model, el }) {
 
   const number = v => Math.abs(v) < 5e-7 ? "0" : Number(v.toPrecision(2)).toString().replace("-", "−");
 
+  const named = (panel, value) => panel.named ? get("names")[Math.round(value)]
+    : `${number(value)} ${panel.unit}`.trim();
+
   function axes(panel, side, size) {
     const { left, top } = panel;
     pen.strokeStyle = pen.fillStyle = ink;
     pen.lineWidth = 1;
     pen.strokeRect(left - 0.5, top - 0.5, side + 1, side + 1);
     text(panel.title, left + side / 2, top - 8);
-    for (let nm = 0; nm <= size; nm += 10) {
-      const x = left + nm / size * side, y = top + side - nm / size * side;
+    const unit = get("unit"), shift = unit === "site" ? 0.5 : 0;
+    for (let at = 0; at + shift <= size; at += get("step")) {
+      const along = (at + shift) / size * side, x = left + along, y = top + side - along;
       pen.fillRect(x - 0.5, top + side, 1, 5);
-      text(nm, x, top + side + 18, 12);
+      text(at, x, top + side + 18, 12);
       if (!panel.first) continue;
       pen.fillRect(left - 5, y - 0.5, 5, 1);
-      text(nm, left - 8, y, 12, "right", "middle");
+      text(at, left - 8, y, 12, "right", "middle");
     }
-    text("x (nm)", left + side / 2, top + side + 33);
+    text(`x (${unit})`, left + side / 2, top + side + 33);
     if (!panel.first) return;
     pen.save();
     pen.translate(left - 32, top + side / 2);
     pen.rotate(-Math.PI / 2);
-    text("y (nm)", 0, 0);
+    text(`y (${unit})`, 0, 0);
+    pen.restore();
+  }
+
+  function mark(panel, side, size) {
+    const y = panel.top + side - (get("row") + 0.5) / size * side;
+    pen.save();
+    pen.strokeStyle = "#D55E00";
+    pen.lineWidth = 1.5;
+    pen.setLineDash([8, 6]);
+    pen.beginPath();
+    pen.moveTo(panel.left, y);
+    pen.lineTo(panel.left + side, y);
+    pen.stroke();
     pen.restore();
   }
 
@@ -75,6 +92,11 @@ function render({ model, el }) {
       pen.fillRect(panel.left + i, top, 1.5, 11);
     }
     pen.fillStyle = ink;
+    if (panel.named) {
+      get("names").forEach((name, i, all) => text(
+        name, panel.left + (i + 0.5) / all.length * side, top + 23 + 13 * (i % 2), 11));
+      return;
+    }
     text(number(panel.low), panel.left, top + 24, 11, "left");
     text(panel.unit, panel.left + side / 2, top + 24, 11);
     text(number(panel.high), panel.left + side, top + 24, 11, "right");
@@ -107,7 +129,7 @@ function render({ model, el }) {
   // What is under the pointer: the wells to move, the brush, and paint that Python has not seen yet.
   function overlay() {
     const { left, top } = first(), side = get("side"), tool = get("tool");
-    if (!pointer || pointer.panel !== 0) return;
+    if (!tool || !pointer || pointer.panel !== 0) return;
     pen.save();
     pen.beginPath();
     pen.rect(left, top, side, side);
@@ -143,8 +165,8 @@ function render({ model, el }) {
       if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
         canvas.width = Math.round(width * ratio);
         canvas.height = Math.round(height * ratio);
-        canvas.style.cssText = `width: ${width}px; height: ${height}px; display: block;`
-          + "touch-action: pan-y;";
+        canvas.style.cssText = `width: ${width}px; max-width: 100%; display: block;`
+          + `aspect-ratio: ${width} / ${height}; touch-action: pan-y;`;
       }
       ink = style.color;
       pen.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -157,6 +179,7 @@ function render({ model, el }) {
         pen.drawImage(tile, panel.left, panel.top, side, side);
         axes(panel, side, get("size"));
         bar(panel, side);
+        if (i === 0 && get("row") >= 0) mark(panel, side, get("size"));
         pen.globalAlpha = 1;
       });
       overlay();
@@ -165,8 +188,9 @@ function render({ model, el }) {
         const [x, y] = pointer.at.map(v => Math.max(0, Math.min(last, Math.floor(v * scale))));
         const panel = get("panels")[pointer.panel], v = images[pointer.panel].value(x, y);
         pen.fillStyle = ink;
-        const where = pointer.at.map(v => v.toFixed(1)).join(" nm, y ");
-        text(`x ${where} nm: ${number(v)} ${panel.unit}`, 4, height - 5, 12, "left");
+        const where = get("unit") === "site" ? `x ${x}, y ${y}`
+          : `x ${pointer.at.map(v => v.toFixed(1)).join(" nm, y ")} nm`;
+        text(`${where}: ${named(panel, v)}`, 4, height - 5, 12, "left");
       }
     });
   }
@@ -180,7 +204,7 @@ function render({ model, el }) {
     const { left, top } = get("panels")[Math.max(panel, 0)];
     pointer = { panel, at: [(x - left) * scale, (top + side - y) * scale] };
     const tool = get("tool");
-    canvas.style.cursor = panel !== 0 ? "default" : tool === "move" ? "grab" : "crosshair";
+    canvas.style.cursor = panel !== 0 || !tool ? "default" : tool === "move" ? "grab" : "crosshair";
     draw();
     return pointer;
   }
@@ -203,7 +227,7 @@ function render({ model, el }) {
   }
 
   canvas.addEventListener("pointerdown", event => {
-    if (event.button || look(event).panel !== 0) return;
+    if (event.button || look(event).panel !== 0 || !get("tool")) return;
     canvas.setPointerCapture(event.pointerId);
     pressed = true;
     add(true, false);

@@ -1,4 +1,4 @@
-"""Maps on a canvas, the first of which can be drawn on with the pointer.
+"""Maps on a canvas, the first of which may be drawn on with the pointer.
 
 A figure of plotly takes a click or a box, not a stroke, and redraws six maps of 64 x 64 in some
 100 ms; a canvas takes a few.
@@ -20,6 +20,7 @@ SIDE, WIDTH = 200, 780
 _LEFT, _TITLE, _ROW, _READOUT = (52, 305, 558), 28, SIDE + 104, 14
 #: names of the colour scales, as plotly has them
 TABLES = ("Cividis", "PuOr")
+_SHADES = [i / 255 for i in range(256)]
 
 
 class Map(NamedTuple):
@@ -35,11 +36,19 @@ class Map(NamedTuple):
     faded: bool = False
 
 
+class Steps(NamedTuple):
+    """Names and colours of a map whose values are 0, 1, ...; its ``table`` is "steps"."""
+
+    names: Sequence[str]
+    colors: Sequence[str]
+
+
 class MapBoard(anywidget.AnyWidget):
     """Maps in rows of three; `on_path` hears of the pointer on the first one.
 
-    Traits ``tool`` ("move", "well" or "wall") and ``brush`` (radius in nm) say what the pointer
-    looks like.
+    Traits ``tool`` ("move", "well", "wall", or "" to draw nothing) and ``brush`` (radius in nm) say
+    what the pointer looks like. ``unit`` is "nm", or "site" for lattices, whose row ``row`` is
+    marked on the first map; ``step`` is between the ticks.
     """
 
     _esm = Path(__file__).with_name("_map_board.js")
@@ -51,6 +60,10 @@ class MapBoard(anywidget.AnyWidget):
     side = traitlets.Int(SIDE).tag(sync=True)
     width = traitlets.Int(WIDTH).tag(sync=True)
     height = traitlets.Int(_ROW).tag(sync=True)
+    unit = traitlets.Unicode("nm").tag(sync=True)
+    step = traitlets.Int(10).tag(sync=True)
+    row = traitlets.Int(-1).tag(sync=True)
+    names: traitlets.List = traitlets.List().tag(sync=True)
     label = traitlets.Unicode().tag(sync=True)
     tool = traitlets.Unicode("move").tag(sync=True)
     brush = traitlets.Float(1.5).tag(sync=True)
@@ -58,23 +71,41 @@ class MapBoard(anywidget.AnyWidget):
     held = traitlets.Int(-1).tag(sync=True)
     turn = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, on_path: Callable[[np.ndarray, bool, bool], None]) -> None:
+    def __init__(
+        self,
+        on_path: Callable[[np.ndarray, bool, bool], None] | None = None,
+        steps: Steps | None = None,
+        **traits: Any,
+    ) -> None:
         """`on_path` gets the new part of the path (n, 2) in nm, and whether it begins and ends."""
-        super().__init__(tables=b"".join(map(_table, TABLES)))
+        tables = [_table(plotly.colors.sample_colorscale(name, _SHADES)) for name in TABLES]
+        if steps is not None:
+            colors = [steps.colors[i * len(steps.colors) // 256] for i in range(256)]
+            tables.append(_table(colors))
+            traits["names"] = [*steps.names]
+        super().__init__(tables=b"".join(tables), **traits)
         self._on_path = on_path
+        if on_path is None:
+            self.tool = ""
         self.on_msg(self._hear)
 
     def _hear(self, _: Any, message: Any, buffers: Any) -> None:
         try:
             path = np.asarray(message["path"], dtype=float).reshape(-1, 2)
-            self._on_path(path, bool(message["begins"]), bool(message["ends"]))
+            if self._on_path is not None:
+                self._on_path(path, bool(message["begins"]), bool(message["ends"]))
         finally:
             self.send({"kind": "done"})
 
     def show(
-        self, maps: Sequence[Map], wells: np.ndarray, held: int | None = None, label: str = ""
+        self,
+        maps: Sequence[Map],
+        wells: np.ndarray | None = None,
+        held: int | None = None,
+        label: str = "",
+        **traits: Any,
     ) -> None:
-        """Draw these maps; the first is the one to draw on.
+        """Draw these maps; the first is the one to draw on. `traits` are set with them.
 
         Wells (n, 3), each x, y and radius in nm, are marked where they can be moved; `held` is
         under way.
@@ -88,7 +119,8 @@ class MapBoard(anywidget.AnyWidget):
                 "unit": m.unit,
                 "low": m.low,
                 "high": m.high,
-                "table": TABLES.index(m.table),
+                "table": (*TABLES, "steps").index(m.table),
+                "named": m.table == "steps",
                 "faded": m.faded,
             }
             for m in maps
@@ -98,9 +130,20 @@ class MapBoard(anywidget.AnyWidget):
             self.maps = b"".join(_bytes(m) for m in maps)
             self.panels = panels
             self.height = rows * _ROW + _READOUT
-            self.wells, self.held = wells.round(3).tolist(), -1 if held is None else held
+            self.wells = [] if wells is None else wells.round(3).tolist()
+            self.held = -1 if held is None else held
             self.label = label
+            for name, value in traits.items():
+                setattr(self, name, value)
             self.turn += 1
+
+
+def round_up(value: float) -> float:
+    """The next number of two digits."""
+    if value <= 0:
+        return 1e-6
+    unit = 10.0 ** (np.floor(np.log10(value)) - 1)
+    return float(np.ceil(value / unit - 1e-9) * unit)
 
 
 def _bytes(shown: Map) -> bytes:
@@ -109,6 +152,6 @@ def _bytes(shown: Map) -> bytes:
     return np.rint(255 * part.clip(0, 1)).astype(np.uint8).tobytes()
 
 
-def _table(name: str) -> bytes:
-    colors = plotly.colors.sample_colorscale(name, list(np.linspace(0, 1, 256)), colortype="tuple")
-    return np.rint(255 * np.array(colors)).astype(np.uint8).tobytes()
+def _table(colors: Sequence[str]) -> bytes:
+    parts, _ = plotly.colors.convert_colors_to_same_type(list(colors), colortype="tuple")
+    return np.rint(255 * np.array(parts)).astype(np.uint8).tobytes()
