@@ -27,6 +27,7 @@ _NAMES = {
     "spin_flip": "_symmetry",
     "ground_state": "_ground_state",
     "estimate_energy": "_ground_state",
+    "chain_nqs": "_chain_solver",
     "local_energy": "_local_energy",
     "FullSum": "_samplers",
     "Metropolis": "_samplers",

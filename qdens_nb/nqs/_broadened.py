@@ -26,7 +26,14 @@ import numpy as np
 from qdens_nb.nqs._ansatz import Ansatz
 from qdens_nb.nqs._hamiltonian import Hamiltonian
 from qdens_nb.nqs._local_energy import local_energy
-from qdens_nb.nqs._samplers import Direct, Draw, Metropolis, normalised
+from qdens_nb.nqs._samplers import (
+    Direct,
+    Draw,
+    Metropolis,
+    _rng_state,
+    _set_rng_state,
+    normalised,
+)
 
 
 class Broadened:
@@ -78,6 +85,15 @@ class Broadened:
         weights = normalised(-self._log_ratio(ansatz, configs))
         energies = local_energy(self.hamiltonian, ansatz, configs)
         return Draw(configs, weights, energies, drawn.chains, drawn.acceptance)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What a checkpoint keeps."""
+        return self.sampler.state() | {"moves": _rng_state(self.rng)}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from a checkpoint."""
+        self.sampler.restore(state)
+        _set_rng_state(self.rng, state["moves"])
 
     def _log_ratio(self, ansatz: Ansatz, configs: np.ndarray) -> np.ndarray:
         """log q/|ψ|² of configurations, up to a constant."""

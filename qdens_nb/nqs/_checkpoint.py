@@ -50,7 +50,7 @@ def load_checkpoint(
     if not path.exists():
         return
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = dict(file)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise ValueError(f"the checkpoint {path} is damaged ({error}); delete it") from error

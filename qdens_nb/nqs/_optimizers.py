@@ -10,13 +10,11 @@ from qdens_nb.nqs._samplers import Draw
 from qdens_nb.nqs._schedule import Schedule
 
 #: largest step in the metric of the states (an angle in Hilbert space)
-LONGEST = 0.3
+LONGEST = 0.1
 
 
 class StochasticReconfiguration:
-    """Natural gradient, see `_natural_gradient`; steps beyond an angle of 0.3 are shortened."""
-
-    default_rate: Schedule = (0.1, 0.02)
+    """Natural gradient, see `_natural_gradient`; steps beyond an angle of 0.1 are shortened."""
 
     def __init__(self, method: str, momentum: float) -> None:
         self.method, self.momentum = method, momentum
@@ -57,8 +55,6 @@ def energy_gradient(ansatz: Ansatz, draw: Draw) -> np.ndarray:
 class SGD:
     """Gradient descent with a heavy ball."""
 
-    default_rate: Schedule = 0.05
-
     def __init__(self, momentum: float) -> None:
         self.momentum = momentum
         self.velocity: np.ndarray | None = None
@@ -82,8 +78,6 @@ class SGD:
 
 class Adam:
     """Adam (Kingma, Ba, 2015), betas 0.9 and 0.999."""
-
-    default_rate: Schedule = 0.005
 
     def __init__(self) -> None:
         self.moments: np.ndarray | None = None
@@ -129,3 +123,15 @@ def make_optimizer(name: str, ansatz: Ansatz, *, method: str, momentum: float) -
     if name == "adam":
         return Adam()
     raise ValueError(f"optimizer={name!r}; expected 'sr', 'sgd' or 'adam'")
+
+
+def default_rate(name: str, gentle: bool) -> Schedule:
+    """Learning rate where none is given; `gentle` for a ψ with signs or phases."""
+    if name == "sr":
+        return (0.03, 0.01) if gentle else (0.1, 0.01)
+    return 0.05 if name == "sgd" else 0.005
+
+
+def default_shift(gentle: bool) -> Schedule:
+    """Diagonal shift where none is given."""
+    return (0.01, 0.003) if gentle else (0.01, 0.001)

@@ -12,6 +12,10 @@ and the filter :math:`f_k` decides which directions are believed:
 - "snr": times :math:`1/(1 + (n_0/n_k)^6)`, with :math:`n_k = |ρ_k|/Δρ_k` the ratio of signal to
   noise of the samples (M. Schmitt, M. Heyl, PRL 125, 100503, 2020);
 - "shift": :math:`f = σ_k/(σ_k + λ)`, the diagonal shift.
+
+On samples this is a least-squares fit, whose noise is in proportion to what the network misses: one
+that can follow (small residual, more samples than directions) needs no more than "pinv", and "snr"
+would take directions from it. "snr" is for networks that cannot, or few samples.
 """
 
 from __future__ import annotations
@@ -100,8 +104,8 @@ def project(
             "sampled configuration, or the step was too long"
         )
     eigenvalues, vectors = scipy.linalg.eigh(square, driver="evd", check_finite=False)
-    eigenvalues = np.maximum(eigenvalues, 0.0)
-    largest = eigenvalues[-1]
+    largest = max(eigenvalues[-1], 0.0)
+    eigenvalues = np.maximum(eigenvalues, 1e-30 * largest)
     if largest == 0.0:
         residual = 1.0 if np.abs(target).max() > 0 else np.nan
         empty = np.zeros_like(system.adjoint(target))
@@ -110,13 +114,13 @@ def project(
     if regularisation == "shift":
         filters = eigenvalues / (eigenvalues + threshold)
     else:
-        filters = 1 / (1 + (cutoff * largest / np.maximum(eigenvalues, 1e-30 * largest)) ** 6)
+        filters = 1 / (1 + (cutoff * largest / eigenvalues) ** 6)
     if regularisation == "snr" and chains is not None:
         if left is None:
             left = system.matrix @ vectors
         noise = _signal_to_noise(system, left, target, chains)
         filters = filters / (1 + (threshold / np.maximum(noise, 1e-30)) ** 6)
-    inverse = filters / np.maximum(eigenvalues, 1e-300)
+    inverse = filters / eigenvalues
     if wide:
         rate = system.adjoint(vectors @ (inverse * (vectors.conj().T @ target)))
     else:

@@ -12,12 +12,13 @@ import torch
 
 from qdens_nb.nqs._hamiltonian import Hamiltonian
 from qdens_nb.nqs._natural_gradient import Derivatives
-from qdens_nb.nqs._rbm_kernel import local_energies, sweep
+from qdens_nb.nqs._rbm_kernel import local_energies, sweep, weight_derivatives
 
 if TYPE_CHECKING:
     from qdens_nb.nqs._rbm import RBM
 
 SMALLEST_PART = 32
+LARGEST_PAIRS = 2_000_000
 
 
 class LookUp:
@@ -42,7 +43,8 @@ class LookUp:
         step = hamiltonian.step * weights.T
         self.kernel = (
             *(np.ascontiguousarray(f(step)) for f in (np.cosh, np.sinh, np.tanh)),
-            hamiltonian.step * visible,
+            np.exp(np.multiply.outer([1, -1], hamiltonian.step * visible)),
+            *_pair_tables(step, hamiltonian),
             np.argsort(group.permutations, 1),
             group.signs,
         )
@@ -64,10 +66,11 @@ class LookUp:
             self.log_scale = np.zeros(batch)
             self.tanh = np.tanh(theta, out=theta).reshape(batch, 1, units)
             return
-        logs = (images @ self.visible + _log_cosh(theta).sum(1)).reshape(batch, places)
+        tanh, logs = tanh_and_log_cosh(theta)
+        logs = (images @ self.visible + logs.sum(1)).reshape(batch, places)
         self.log_scale = logs.real.max(1)
         self.images = np.exp(logs - self.log_scale[:, None]) * characters
-        self.tanh = np.tanh(theta, out=theta).reshape(batch, places, units)
+        self.tanh = tanh.reshape(batch, places, units)
 
     def sweep(self, streams: np.ndarray, exchange: bool, sweeps: int, power: float = 1.0) -> int:
         """Metropolis sweeps of all configurations, in place; returns the accepted moves."""
@@ -110,6 +113,21 @@ class LookUp:
 
         in_threads(part, len(self.configs))
         return found
+
+
+def _pair_tables(step: np.ndarray, hamiltonian: Hamiltonian) -> tuple[np.ndarray, np.ndarray]:
+    """cosh and sinh of d_i - d_j, (N, N, M), where the Hamiltonian or the moves ask for them."""
+    sites, units = step.shape
+    if sites * sites * units > LARGEST_PAIRS or not _moves_pairs(hamiltonian):
+        empty = np.empty((0, 0, units), step.dtype)
+        return empty, empty
+    difference = step[:, None] - step[None]
+    return np.cosh(difference), np.sinh(difference)
+
+
+def _moves_pairs(hamiltonian: Hamiltonian) -> bool:
+    changed = np.count_nonzero(hamiltonian.tables.delta, -1)
+    return hamiltonian.total is not None or bool((changed == 2).any())
 
 
 def in_threads(part: Callable[[slice], Any], length: int) -> list[Any]:
@@ -233,33 +251,53 @@ def _log_derivatives(machine: RBM, configs: np.ndarray) -> np.ndarray:
     """(B, P') derivatives by the weights, hidden and visible biases, as numbers of one kind."""
     with torch.no_grad():
         weights, hidden, visible = (value.numpy() for value in machine.numbers())
-    group, tied = machine._projected, machine.tied
+    group = machine._projected
     batch, sites = configs.shape
-    places, features = len(group), len(machine.weights)
-    images = (configs[:, group.permutations] * group.signs[:, None]).astype(float)
-    theta = images @ weights.T + hidden
-    share = np.ones((batch, places), weights.dtype)
-    if places > 1:
-        logs = images @ visible + _log_cosh(theta).sum(-1)
+    copies = np.arange(sites)[None] if machine.tied is None else machine.tied.permutations
+    images = configs[:, group.permutations] * group.signs[:, None]
+    theta = images.reshape(-1, sites).astype(weights.dtype) @ weights.T + hidden
+    tanh, logs = tanh_and_log_cosh(theta)
+    shape = (batch, len(group))
+    share = np.ones(shape, weights.dtype)
+    if len(group) > 1:
+        logs = logs.sum(1).reshape(shape) + images @ visible
         logs -= logs.real.max(1, keepdims=True)
         share = np.exp(logs) * np.conj(group.characters)
         share /= share.sum(1, keepdims=True)
-    tanh = np.tanh(theta).reshape(batch, places, features, -1) * share[:, :, None, None]
-    if tied is None:
-        by_weights = np.einsum("bpf,bpj->bfj", tanh[..., 0], images, optimize=True)
-    else:
-        turned = images[:, :, tied.permutations] * machine._tied_signs.numpy()[:, None]
-        left = tanh.transpose(0, 2, 1, 3).reshape(batch, features, -1)
-        by_weights = left @ turned.reshape(batch, -1, sites)
+    tanh = tanh.reshape(*shape, len(machine.weights), -1) * share[:, :, None, None]
+    by_weights = np.empty((batch, len(machine.weights), sites), tanh.dtype)
+    places = np.ascontiguousarray(group.permutations[:, copies])
+    signs = np.multiply.outer(group.signs, machine._tied_signs.numpy())
+    given = np.ascontiguousarray(configs, np.int8)
+
+    def part(rows: slice) -> None:
+        weight_derivatives(given[rows], tanh[rows], places, signs, by_weights[rows])
+
+    in_threads(part, batch)
     columns = [by_weights.reshape(batch, -1)]
     if machine.hidden_bias is not None:
         columns.append(tanh.sum((1, 3)))
     if machine.visible_bias is not None:
         seen = np.einsum("bp,bpj->bj", share, images)
-        columns.append(seen if tied is None else seen.sum(1, keepdims=True))
+        columns.append(seen if machine.tied is None else seen.sum(1, keepdims=True))
     return np.concatenate(columns, 1)
 
 
-def _log_cosh(x: np.ndarray) -> np.ndarray:
-    x = np.where(x.real < 0, -x, x)
-    return x + np.log(0.5 + 0.5 * np.exp(-2 * x))
+def tanh_and_log_cosh(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """tanh θ and log cosh θ of real or complex θ, by real functions."""
+    if np.isrealobj(theta):
+        size = np.abs(theta)
+        return np.tanh(theta), size + np.log1p(np.exp(-2 * size)) - np.log(2.0)
+    sign = np.where(theta.real < 0, -1.0, 1.0)
+    x, y = sign * theta.real, sign * theta.imag
+    # q = exp(-2 θ), |q| <= 1
+    size = np.exp(-2 * x)
+    real, imag = size * np.cos(2 * y), -size * np.sin(2 * y)
+    square = (1 + real) ** 2 + imag**2
+    tanh = np.empty_like(theta)
+    tanh.real = sign * (1 - size * size) / square
+    tanh.imag = sign * (-2 * imag) / square
+    logs = np.empty_like(theta)
+    logs.real = x - np.log(2.0) + 0.5 * np.log(square)
+    logs.imag = y + np.arctan2(imag, 1 + real)
+    return tanh, logs

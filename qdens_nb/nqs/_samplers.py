@@ -171,7 +171,7 @@ class Metropolis:
         self.configs = mover.configs
         proposals = self.sweeps * self.hamiltonian.sites * self.chains * length
         configs = kept.reshape(-1, self.hamiltonian.sites)
-        energies = local_energy(self.hamiltonian, ansatz, configs)
+        energies = mover.energies(configs)
         weights = np.full(len(configs), 1 / len(configs))
         if self.power != 1:
             weights = normalised((2 - 2 * self.power) * ansatz.log_psi(configs).real)
@@ -213,6 +213,9 @@ class _NetworkMover:
             accepted += int(taken.sum())
         return accepted
 
+    def energies(self, configs: np.ndarray) -> np.ndarray:
+        return local_energy(self.sampler.hamiltonian, self.ansatz, configs)
+
     def _propose(self, rng: np.random.Generator) -> tuple[np.ndarray, Any]:
         model = self.sampler.hamiltonian
         lowest, highest = model.local_values[0], model.local_values[-1]
@@ -250,6 +253,10 @@ class _LookUpMover:
     def sweep(self, sweeps: int) -> int:
         sampler = self.sampler
         return self.table.sweep(sampler.streams, sampler.exchange, sweeps, sampler.power)
+
+    def energies(self, configs: np.ndarray) -> np.ndarray:
+        self.table.renew(configs)
+        return self.table.local_energies()
 
 
 def normalised(logs: np.ndarray) -> np.ndarray:
