@@ -12,7 +12,7 @@ import torch
 
 from qdens_nb.nqs._hamiltonian import Hamiltonian
 from qdens_nb.nqs._natural_gradient import Derivatives
-from qdens_nb.nqs._rbm_kernel import local_energies, sweep, weight_derivatives
+from qdens_nb.nqs._rbm_kernel import complex_tanh, local_energies, sweep, weight_derivatives
 
 if TYPE_CHECKING:
     from qdens_nb.nqs._rbm import RBM
@@ -67,7 +67,7 @@ class LookUp:
             self.tanh = np.tanh(theta, out=theta).reshape(batch, 1, units)
             return
         tanh, logs = tanh_and_log_cosh(theta)
-        logs = (images @ self.visible + logs.sum(1)).reshape(batch, places)
+        logs = (images @ self.visible + logs).reshape(batch, places)
         self.log_scale = logs.real.max(1)
         self.images = np.exp(logs - self.log_scale[:, None]) * characters
         self.tanh = tanh.reshape(batch, places, units)
@@ -260,7 +260,7 @@ def _log_derivatives(machine: RBM, configs: np.ndarray) -> np.ndarray:
     shape = (batch, len(group))
     share = np.ones(shape, weights.dtype)
     if len(group) > 1:
-        logs = logs.sum(1).reshape(shape) + images @ visible
+        logs = logs.reshape(shape) + images @ visible
         logs -= logs.real.max(1, keepdims=True)
         share = np.exp(logs) * np.conj(group.characters)
         share /= share.sum(1, keepdims=True)
@@ -284,20 +284,14 @@ def _log_derivatives(machine: RBM, configs: np.ndarray) -> np.ndarray:
 
 
 def tanh_and_log_cosh(theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """tanh θ and log cosh θ of real or complex θ, by real functions."""
+    """tanh θ, and log of the product of cosh θ over the last axis, by real functions."""
     if np.isrealobj(theta):
         size = np.abs(theta)
-        return np.tanh(theta), size + np.log1p(np.exp(-2 * size)) - np.log(2.0)
-    sign = np.where(theta.real < 0, -1.0, 1.0)
-    x, y = sign * theta.real, sign * theta.imag
-    # q = exp(-2 θ), |q| <= 1
-    size = np.exp(-2 * x)
-    real, imag = size * np.cos(2 * y), -size * np.sin(2 * y)
-    square = (1 + real) ** 2 + imag**2
-    tanh = np.empty_like(theta)
-    tanh.real = sign * (1 - size * size) / square
-    tanh.imag = sign * (-2 * imag) / square
-    logs = np.empty_like(theta)
-    logs.real = x - np.log(2.0) + 0.5 * np.log(square)
-    logs.imag = y + np.arctan2(imag, 1 + real)
+        return np.tanh(theta), (size + np.log1p(np.exp(-2 * size)) - np.log(2.0)).sum(-1)
+    tanh, logs = np.empty_like(theta), np.empty(theta.shape[:-1], theta.dtype)
+
+    def part(rows: slice) -> None:
+        complex_tanh(theta[rows], tanh[rows], logs[rows])
+
+    in_threads(part, len(theta))
     return tanh, logs

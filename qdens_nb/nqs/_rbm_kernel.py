@@ -269,3 +269,28 @@ def weight_derivatives(configs, tanh, places, signs, out):
                     factor = tanh[b, p, f, g]
                     for j in range(seen.shape[0]):
                         out[b, f, j] += factor * seen[j]
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def complex_tanh(theta, tanh, logs):
+    """tanh θ of (R, M) complex θ, and the log of the product of cosh θ over a row.
+
+    With the sign of θ such that q = exp(-2θ) is at most 1 in size, cosh θ = exp(θ) (1 + q) / 2.
+    """
+    for r in range(theta.shape[0]):
+        size, phase, whole = 0.0, 0.0, 1.0 + 0.0j
+        for k in range(theta.shape[1]):
+            sign = -1.0 if theta[r, k].real < 0 else 1.0
+            x, y = sign * theta[r, k].real, sign * theta[r, k].imag
+            small = np.exp(-2 * x)
+            real, imag = 1 + small * np.cos(2 * y), -small * np.sin(2 * y)
+            square = real * real + imag * imag
+            scale = sign / square
+            tanh[r, k] = complex(scale * (1 - small * small), -2 * scale * imag)
+            whole *= complex(real, imag)
+            size += x - np.log(2.0)
+            phase += y
+            if k % 64 == 63:
+                size += np.log(abs(whole))
+                whole /= abs(whole)
+        logs[r] = complex(size, phase) + np.log(whole)

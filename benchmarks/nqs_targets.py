@@ -1,0 +1,181 @@
+"""Ground-state energies of neural quantum states against exact ones, model by model.
+
+Writes results/nqs_targets.json: relative error of the energy on fresh samples with its error bar,
+the bar that was set, V-score, R-hat, and what it took. A case that was done before (runs/nqs) is
+taken from its file; a killed one goes on from its checkpoint. About half an hour on one core,
+most of it the 6 x 6 lattice.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from _bose import ROOT, machine, options, write_result
+
+from qdens_nb import nqs
+from qdens_nb.nqs._ansatz import Ansatz
+
+
+class Case(NamedTuple):
+    """One optimisation and the relative error wanted of it (None: shown for comparison)."""
+
+    name: str
+    network: str
+    hamiltonian: nqs.Hamiltonian
+    ansatz: Ansatz
+    wanted: float | None
+    settings: dict[str, Any]
+
+
+def square(side: int, features: int) -> Ansatz:
+    """Complex machine, translations tied, the point group of the square projected."""
+    shape = (side, side)
+    return nqs.RBM(
+        shape,
+        alpha=features,
+        tied=nqs.translations(shape),
+        projection=nqs.point_group(shape),
+        biases=False,
+        is_complex=True,
+    )
+
+
+def cases(quick: bool) -> list[Case]:
+    """All cases; `quick` keeps the small ones and a few steps."""
+
+    def ring(sites: int, alpha: int) -> Ansatz:
+        return nqs.RBM(sites, alpha=alpha, tied=nqs.translations(sites), biases=False)
+
+    ising, rotated = nqs.transverse_ising, nqs.heisenberg(20)
+    frustrated, large = nqs.j1j2((4, 4), J2=0.5), nqs.j1j2((6, 6), J2=0.5)
+    gentle = {"learning_rate": (0.05, 0.005), "diagonal_shift": (0.01, 1e-4)}
+    found = [
+        Case("Ising ring, N=20", "RBM, α=1", ising(20), nqs.RBM(20), 1e-4, {}),
+        Case("Ising ring, N=40", "RBM, α=1", ising(40), nqs.RBM(40), None, {"steps": 500}),
+        Case(
+            "Ising ring, N=80",
+            "RBM, α=1",
+            ising(80),
+            nqs.RBM(80),
+            5e-4,
+            {"steps": 1000, "samples": 2000},
+        ),
+        Case(
+            "Ising ring, N=20",
+            "RBM, α=4, translations",
+            ising(20),
+            ring(20, 4),
+            1e-5,
+            {
+                "steps": 600,
+                "samples": 2000,
+                "learning_rate": (0.1, 0.005),
+                "diagonal_shift": (0.01, 1e-4),
+            },
+        ),
+        Case("Heisenberg ring, N=20", "RBM, α=1", rotated, nqs.RBM(20), None, gentle),
+        Case(
+            "Heisenberg ring, N=20",
+            "RBM, α=4, translations",
+            rotated,
+            ring(20, 4),
+            1e-4,
+            {"steps": 400, **gentle},
+        ),
+        Case(
+            "J1-J2 4x4, J2=0.5",
+            "RBM, α=4, real",
+            frustrated,
+            nqs.RBM((4, 4), alpha=4),
+            None,
+            {"steps": 400},
+        ),
+        Case(
+            "J1-J2 4x4, J2=0.5",
+            "RBM, α=4, complex",
+            frustrated,
+            nqs.RBM((4, 4), alpha=4, is_complex=True),
+            None,
+            {"steps": 400},
+        ),
+        Case(
+            "J1-J2 4x4, J2=0.5",
+            "RBM, α=4, complex, translations, C4v",
+            frustrated,
+            square(4, 4),
+            1e-4,
+            {"steps": 600},
+        ),
+        Case(
+            "J1-J2 6x6, J2=0.5",
+            "RBM, α=1, complex",
+            large,
+            nqs.RBM((6, 6), is_complex=True),
+            None,
+            {"steps": 400},
+        ),
+        Case(
+            "J1-J2 6x6, J2=0.5",
+            "RBM, α=4, complex, translations, C4v",
+            large,
+            square(6, 4),
+            2e-3,
+            {"steps": 600},
+        ),
+    ]
+    if not quick:
+        return found
+    return [case._replace(settings={"steps": 3, "samples": 100}) for case in found[:1]]
+
+
+def row(case: Case) -> dict[str, Any]:
+    """Optimise, or take the finished row from runs/."""
+    settings = {"steps": 300, "samples": 1000, "seed": 0, **case.settings}
+    key = f"{case.name} {case.network} {json.dumps(settings, sort_keys=True)}"
+    stem = "".join(c if c.isalnum() else "_" for c in key)[:150]
+    folder = ROOT / "runs" / "nqs"
+    folder.mkdir(parents=True, exist_ok=True)
+    done = folder / f"{stem}.json"
+    if done.is_file():
+        return json.loads(done.read_text())
+    found = nqs.ground_state(
+        case.hamiltonian, case.ansatz, checkpoint=folder / f"{stem}.npz", **settings
+    )
+    exact = float(found.exact_energy)
+    error = float(found.final_energy) / exact - 1
+    result = {
+        "model": case.name,
+        "network": case.network,
+        "parameters": case.ansatz.parameter_count,
+        "steps": settings["steps"],
+        "samples": settings["samples"],
+        "energy": float(found.final_energy),
+        "exact": exact,
+        "relative error": -error,
+        "its standard error": float(found.final_energy_stderr) / abs(exact),
+        "wanted": case.wanted,
+        "error bars below exact": max(
+            0.0, (exact - float(found.final_energy)) / float(found.final_energy_stderr)
+        ),
+        "V-score": float(found.final_v_score),
+        "split R-hat": float(found.final_rhat),
+        "seconds": float(found.seconds[-1]),
+        "settings": {name: value for name, value in settings.items() if name != "seed"},
+    }
+    done.write_text(json.dumps(result))
+    return result
+
+
+def main() -> None:
+    chosen = options(__doc__ or "")
+    done = []
+    for case in cases(chosen.quick):
+        done.append(row(case))
+        print(done[-1], flush=True)
+    caption = "Relative error of the ground-state energy on fresh samples (seed 0)."
+    write_result("nqs_targets", caption, done, chosen, machine=machine())
+
+
+if __name__ == "__main__":
+    main()
