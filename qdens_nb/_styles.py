@@ -36,6 +36,7 @@ STYLES: dict[str, Style] = {
     "hartree_fock": Style("Hartree-Fock", OKABE_ITO["green"], "dot", "triangle-up"),
     "chain_live": Style("learnt correction, live", OKABE_ITO["sky"], "dashdot", "cross"),
     "chain_cnn_live": Style("paper's network, live", OKABE_ITO["orange"], "longdash", "x"),
+    "chain_nqs": Style("neural quantum state", OKABE_ITO["purple"], "longdash", "x"),
     "worm": Style("QMC", OKABE_ITO["black"], "solid", "circle-open"),
     "alps": Style("QMC of ALPS", OKABE_ITO["purple"], "dash", "x"),
     "bose_hubbard_ed": Style("exact diagonalisation", OKABE_ITO["black"], "solid", "circle-open"),
@@ -52,7 +53,7 @@ STYLES: dict[str, Style] = {
     "gutzwiller": Style("mean field", OKABE_ITO["green"], "dot", "triangle-up"),
 }
 #: engines whose error is statistical: drawn as points with bars
-SAMPLED = ("worm", "alps")
+SAMPLED = ("worm", "alps", "chain_nqs")
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x")
 

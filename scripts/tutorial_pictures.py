@@ -1,8 +1,9 @@
 """Draw the still pictures of the tutorials in tutorials/img (needs Chromium, by kaleido).
 
 `python scripts/tutorial_pictures.py` draws the shipped networks beside DMRG on 40 sites, and beside
-quantum Monte Carlo on 40 x 40, and beside exact diagonalisation in quantum dots; `... friedel`,
-`... wedding_cake` or `... quantum_dots` draws one of them.
+quantum Monte Carlo on 40 x 40, and beside exact diagonalisation in quantum dots, and four panels of
+neural quantum states; `... friedel`, `... wedding_cake`, `... quantum_dots` or `... neural_states`
+draws one of them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import numpy as np
+import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 import qdens_nb as qd
@@ -106,7 +109,95 @@ def quantum_dots() -> None:
     made.write_image(IMAGES / "03_pix2pix_quantum_dots.png", scale=1.5)
 
 
-PICTURES = {"friedel": friedel, "wedding_cake": wedding_cake, "quantum_dots": quantum_dots}
+def neural_states() -> None:
+    """Amplitudes, optimisers, entanglement and a biased evolution of neural quantum states."""
+    nqs = qd.nqs
+    small, ring = nqs.transverse_ising(8, h=1.0), nqs.transverse_ising(20, h=1.0)
+    machine = nqs.RBM(8, scale=0.2, seed=1)
+    nqs.ground_state(small, machine, steps=300, sampler="full", progress=False)
+    vector = nqs.state_vector(small, machine)
+    amplitudes = plotting.amplitude_bars({"": vector}, nqs.exact_ground_state(small)[1])
+    race = {
+        name: nqs.ground_state(ring, nqs.RBM(20), steps=200, optimizer=name.lower(), progress=False)
+        for name in ("SGD", "Adam", "SR")
+    }
+    errors = plotting.error_curves(race, float(race["SR"].exact_energy), against=("step",))
+    machines = {
+        "long range": nqs.random_rbm(14, None, seed=1),
+        "2 neighbours": nqs.random_rbm(14, 2, seed=1),
+        "1 neighbour": nqs.random_rbm(14, 1, seed=1),
+    }
+    entropies = {name: nqs.entropy_profile(*nqs.rbm_state(w)) for name, w in machines.items()}
+    page = np.array([nqs.page_entropy(2**k, 2 ** (14 - k)) for k in range(15)])
+    entanglement = plotting.entropy_curves(entropies, page)
+    shape = (4, 4)
+    tied = {"is_complex": True, "biases": False, "tied": nqs.translations(shape)}
+    group = nqs.point_group(shape)
+    symmetric = {
+        name: nqs.ground_state(nqs.j1j2(shape), network, steps=100, samples=400, progress=False)
+        for name, network in {
+            "plain": nqs.RBM(shape, alpha=2, is_complex=True),
+            "tied": nqs.RBM(shape, alpha=4, **tied),
+            "projected": nqs.RBM(shape, alpha=4, projection=group, **tied),
+        }.items()
+    }
+    torus = nqs.reference_energy("j1j2", shape, {"J1": 1.0, "J2": 0.5})
+    assert torus is not None
+    symmetry = plotting.error_curves(symmetric, torus, against=("step",))
+    panels = {
+        "amplitudes: network (bars), exact (line)": amplitudes,
+        "critical Ising ring: natural gradient wins": errors,
+        "entanglement of random machines": entanglement,
+        "frustrated magnet: symmetry helps": symmetry,
+    }
+    made = make_subplots(2, 2, subplot_titles=[*panels], vertical_spacing=0.17)
+    for number, panel in enumerate(panels.values()):
+        at = {"row": 1 + number // 2, "col": 1 + number % 2}
+        for trace in panel.data:
+            trace.showlegend = False
+            made.add_trace(trace, **at)
+            if number and trace.name:
+                _name_at_end(made, trace, panel.layout.yaxis.type == "log", at)
+        for axis in ("x", "y"):
+            old = panel.layout[f"{axis}axis"]
+            keep = {key: old[key] for key in ("type", "exponentformat", "dtick") if old[key]}
+            update = made.update_xaxes if axis == "x" else made.update_yaxes
+            update(title_text=old.title.text, **keep, **at)
+    made.update_layout(
+        template="qdens",
+        width=1000,
+        height=760,
+        font_size=15,
+        bargap=0,
+        margin={"t": 100, "r": 30},
+        title="Neural quantum states",
+        title_x=0.01,
+    )
+    made.write_image(IMAGES / "04_neural_quantum_states.png", scale=1.5)
+
+
+def _name_at_end(made: go.Figure, trace: go.Scatter, logarithmic: bool, at: dict) -> None:
+    """Write the name of a curve where it ends, or in the middle of one that ends at zero."""
+    last = -1 if logarithmic else len(trace.y) // 2
+    made.add_annotation(
+        x=trace.x[last],
+        y=np.log10(trace.y[last]) if logarithmic else trace.y[last],
+        text=trace.name.replace("random states (Page)", "random states"),
+        font={"color": trace.line.color, "size": 13},
+        showarrow=False,
+        xanchor="left" if logarithmic else "center",
+        yanchor="middle" if logarithmic else "bottom" if trace.line.dash == "dot" else "top",
+        yshift=0 if logarithmic else 4 if trace.line.dash == "dot" else -6,
+        **at,
+    )
+
+
+PICTURES = {
+    "friedel": friedel,
+    "wedding_cake": wedding_cake,
+    "quantum_dots": quantum_dots,
+    "neural_states": neural_states,
+}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Draw the still pictures of the tutorials.")

@@ -189,6 +189,19 @@ def test_gradient_is_the_derivative_of_the_energy():
         assert gradient[place] == pytest.approx((moved[0] - moved[1]) / 2e-5, abs=1e-6)
 
 
+def test_a_sum_over_orbits_is_the_sum_over_all():
+    from qdens_nb.nqs._samplers import FullSum
+
+    model = nqs.j1j2((2, 4), J2=0.4)
+    group = nqs.translations((2, 4)) @ nqs.point_group((2, 4)) @ nqs.spin_flip(8)
+    machine = nqs.RBM((2, 4), scale=0.3, projection=group, is_complex=True)
+    whole, orbits = FullSum(model).draw(machine), FullSum(model, group).draw(machine)
+    assert len(orbits.configs) < len(whole.configs) / 5
+    assert orbits.weights @ orbits.energies == pytest.approx(whole.weights @ whole.energies)
+    metrics = [nqs.derivatives(machine, d.configs, d.weights).metric() for d in (whole, orbits)]
+    np.testing.assert_allclose(*metrics, atol=1e-10)
+
+
 def test_an_eigenstate_has_no_variance_and_no_force():
     # The x-polarised state is the ground state of a field alone.
     model, machine = nqs.transverse_ising(6, h=1.0, J=0.0), nqs.RBM(6, 1, scale=1e-9)

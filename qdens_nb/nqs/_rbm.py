@@ -31,7 +31,7 @@ class RBM(Ansatz):
     ----------
     sites : int or tuple of int
         Number of sites N, or the shape of the lattice.
-    alpha : int
+    alpha : float
         Hidden units per site; with `tied` translations the number of features.
     is_complex : bool
         Complex weights (signs and phases) or real ones (ψ > 0).
@@ -49,7 +49,8 @@ class RBM(Ansatz):
     Raises
     ------
     ValueError
-        alpha < 1, groups of another number of sites, a tied group with characters other than 1.
+        alpha not positive, groups of another number of sites, a tied group with characters other
+        than 1.
 
     Examples
     --------
@@ -61,7 +62,7 @@ class RBM(Ansatz):
     def __init__(
         self,
         sites: int | Sequence[int],
-        alpha: int = 1,
+        alpha: float = 1,
         *,
         is_complex: bool = False,
         tied: SymmetryGroup | None = None,
@@ -73,8 +74,8 @@ class RBM(Ansatz):
         super().__init__()
         self.sites = int(np.prod(sites))
         self.is_complex = is_complex
-        if alpha < 1 or self.sites < 1:
-            raise ValueError(f"sites={sites!r}, alpha={alpha!r}: expected at least 1")
+        if not alpha > 0 or self.sites < 1:
+            raise ValueError(f"sites={sites!r}, alpha={alpha!r}: expected more than 0")
         self.alpha, self.tied, self.projection, self.biases = alpha, tied, projection, biases
         images = _images(tied, self.sites, "tied")
         if tied is not None and not np.allclose(tied.characters, 1):

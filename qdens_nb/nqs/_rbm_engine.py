@@ -115,14 +115,17 @@ class LookUp:
         return found
 
 
-def _pair_tables(step: np.ndarray, hamiltonian: Hamiltonian) -> tuple[np.ndarray, np.ndarray]:
-    """cosh and sinh of d_i - d_j, (N, N, M), where the Hamiltonian or the moves ask for them."""
+def _pair_tables(
+    step: np.ndarray, hamiltonian: Hamiltonian
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """cosh, sinh, tanh of d_i - d_j, (N, N, M), where the Hamiltonian or the moves need them."""
     sites, units = step.shape
     if sites * sites * units > LARGEST_PAIRS or not _moves_pairs(hamiltonian):
         empty = np.empty((0, 0, units), step.dtype)
-        return empty, empty
+        return empty, empty, empty
     difference = step[:, None] - step[None]
-    return np.cosh(difference), np.sinh(difference)
+    cosh, sinh = np.cosh(difference), np.sinh(difference)
+    return cosh, sinh, sinh / cosh
 
 
 def _moves_pairs(hamiltonian: Hamiltonian) -> bool:

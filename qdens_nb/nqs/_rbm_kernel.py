@@ -80,7 +80,7 @@ def _ratio(tables, tanh, first, up, second, up2, work, out):
 
     `up` is +1 or -1: the change of the site in steps of the local values.
     """
-    cosh, sinh, _, visible, pair_cosh, pair_sinh, places, signs = tables
+    cosh, sinh, _, visible, pair_cosh, pair_sinh, _, places, signs = tables
     for p in range(places.shape[0]):
         i = places[p, first]
         sign = signs[p] * up
@@ -124,11 +124,19 @@ def _compiled_add_angle(tanh, step, sign):
 @njit(cache=True, fastmath=True, nogil=True)
 def _shift(tables, tanh, site, up):
     """Move the look-up table after a change of `site`."""
-    _, _, step_tanh, _, _, _, places, signs = tables
+    _, _, step_tanh, _, _, _, _, places, signs = tables
     for p in range(places.shape[0]):
         i = places[p, site]
         sign = signs[p] * up
         _add_angle(tanh[p], step_tanh[i], sign)
+
+
+@njit(cache=True, fastmath=True, nogil=True)
+def _shift_pair(tables, tanh, first, second, up):
+    """Move the look-up table after a step from one site to another."""
+    _, _, _, _, _, _, pair_tanh, places, signs = tables
+    for p in range(places.shape[0]):
+        _add_angle(tanh[p], pair_tanh[places[p, first], places[p, second]], signs[p] * up)
 
 
 @njit(cache=True, nogil=True)
@@ -196,11 +204,15 @@ def sweep(configs, tanh, images, tables, exchange, lowest, highest, step, stream
                 accepted += 1
                 for p in range(ratio.shape[0]):
                     images[b, p] = ratio[p] / largest
-                _shift(tables, tanh[b], first, up)
                 config[first] += up * step
                 if second >= 0:
-                    _shift(tables, tanh[b], second, up2)
                     config[second] += up2 * step
+                if second >= 0 and up2 == -up and tables[4].shape[0] > 0:
+                    _shift_pair(tables, tanh[b], first, second, up)
+                else:
+                    _shift(tables, tanh[b], first, up)
+                    if second >= 0:
+                        _shift(tables, tanh[b], second, up2)
     return accepted
 
 

@@ -7,7 +7,7 @@ than few long ones, and their spread is what the split R-hat of `_diagnostics` l
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from qdens_nb.nqs._ansatz import Ansatz
 from qdens_nb.nqs._hamiltonian import Hamiltonian
 from qdens_nb.nqs._local_energy import local_energy
 from qdens_nb.solvers._random import stream
+
+if TYPE_CHECKING:
+    from qdens_nb.nqs._symmetry import SymmetryGroup
 
 
 class Draw(NamedTuple):
@@ -43,18 +46,30 @@ class FullSum:
     ----------
     hamiltonian : Hamiltonian
         Gives the basis.
+    symmetry : SymmetryGroup, optional
+        A symmetry of Hamiltonian *and* network: one configuration of each orbit is kept, with
+        the orbit's size as its weight. The sums are the same, over up to |G| times fewer.
     """
 
     exact = True
 
-    def __init__(self, hamiltonian: Hamiltonian) -> None:
+    def __init__(self, hamiltonian: Hamiltonian, symmetry: SymmetryGroup | None = None) -> None:
         self.hamiltonian = hamiltonian
         self.configs = hamiltonian.basis()
+        self.sizes = np.ones(len(self.configs))
+        if symmetry is not None:
+            powers = len(hamiltonian.local_values) ** np.arange(hamiltonian.sites)
+            least = np.full(len(self.configs), np.iinfo(np.int64).max)
+            for permutation, flip in zip(symmetry.permutations, symmetry.flips, strict=True):
+                image = self.configs[:, permutation] * (-1 if flip else 1)
+                np.minimum(least, hamiltonian.digits(image) @ powers, out=least)
+            _, chosen, sizes = np.unique(least, return_index=True, return_counts=True)
+            self.configs, self.sizes = self.configs[chosen], sizes.astype(float)
 
     def draw(self, ansatz: Ansatz, samples: int = 0) -> Draw:
         """All configurations; `samples` is not used."""
         logs = 2 * ansatz.log_psi(self.configs).real
-        weights = np.exp(logs - logs.max())
+        weights = self.sizes * np.exp(logs - logs.max())
         energies = local_energy(self.hamiltonian, ansatz, self.configs)
         return Draw(self.configs, weights / weights.sum(), energies, len(weights), np.nan)
 

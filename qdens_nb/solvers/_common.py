@@ -37,6 +37,8 @@ CHAIN_OBSERVABLES: dict[str, tuple[tuple[str, ...], str, str]] = {
     "iterations": ((), "1", "iterations used"),
     "truncation_error": ((), "1", "largest discarded weight"),
     "bond_dimension": ((), "1", "largest bond dimension reached"),
+    "v_score": ((), "1", "L Var(H) / (E - E_infinite)^2 of a variational state"),
+    "rhat": ((), "1", "split R-hat of the local energy over the Markov chains"),
 }
 
 

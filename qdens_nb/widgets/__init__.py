@@ -8,7 +8,10 @@ from typing import Any
 _APPS = {
     "DrawDensityApp": "qdens_nb.widgets._draw_density",
     "FriedelApp": "qdens_nb.widgets._friedel",
+    "GroundStateApp": "qdens_nb.widgets._nqs_live",
+    "LivePlot": "qdens_nb.widgets._live_plot",
     "QuantumDotsApp": "qdens_nb.widgets._quantum_dots",
+    "QuenchApp": "qdens_nb.widgets._quench",
     "WeddingCakeApp": "qdens_nb.widgets._wedding_cake",
     "name_phases": "qdens_nb.widgets._phases",
     "phase_words": "qdens_nb.widgets._phases",
