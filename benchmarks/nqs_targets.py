@@ -182,9 +182,7 @@ def row(case: Case) -> dict[str, Any]:
         "relative error": -error,
         "its standard error": float(found.final_energy_stderr) / abs(exact),
         "wanted": case.wanted,
-        "error bars below exact": max(
-            0.0, (exact - float(found.final_energy)) / float(found.final_energy_stderr)
-        ),
+        "error bars below exact": below(found),
         "V-score": float(found.final_v_score),
         "split R-hat": float(found.final_rhat),
         "seconds": float(found.seconds[-1]),
