@@ -168,6 +168,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--cores", type=int, help="cores that each side may use; default all")
     parser.add_argument("--sites", type=int, nargs="+", default=[20, 40])
     parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--without", nargs="*", default=[], help="settings of NetKet to leave out")
     parser.add_argument("--quick", action="store_true", help="tiny, for tests; into runs/quick")
     chosen = parser.parse_args()
     chosen.out = ROOT / "runs" / "quick" if chosen.quick else ROOT
@@ -185,6 +186,7 @@ def main() -> None:
     load = os.getloadavg()[0]
     steps, repeats = (20, 1) if chosen.quick else (STEPS, chosen.repeats)
     settings = {name: PEERS[name] for name in (QUICK_PEERS if chosen.quick else PEERS)}
+    settings = {name: one for name, one in settings.items() if name not in chosen.without}
     rows, notes, busy, version = [], {}, [], ""
     for sites in chosen.sites:
         exact = qd.nqs.ising_ring_energy(sites, H)

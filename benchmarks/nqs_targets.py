@@ -12,6 +12,7 @@ import json
 import os
 from typing import Any, NamedTuple
 
+import numpy as np
 import xarray as xr
 from _bose import ROOT, machine, options, write_result
 
@@ -184,7 +185,7 @@ def row(case: Case) -> dict[str, Any]:
         "wanted": case.wanted,
         "error bars below exact": below(found),
         "V-score": float(found.final_v_score),
-        "split R-hat": float(found.final_rhat),
+        "split R-hat": None if np.isnan(found.final_rhat) else float(found.final_rhat),
         "seconds": float(found.seconds[-1]),
         "settings": {name: value for name, value in settings.items() if name != "seed"},
     }
@@ -204,7 +205,8 @@ def main() -> None:
     if only:
         return
     caption = "Relative error of the ground-state energy on fresh samples (seed 0)."
-    write_result("nqs_targets", caption, done, chosen, machine=machine())
+    columns = [name for name in done[0] if name not in ("settings", "energy", "exact")]
+    write_result("nqs_targets", caption, done, chosen, columns=columns, machine=machine())
 
 
 if __name__ == "__main__":
