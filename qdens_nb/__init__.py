@@ -23,6 +23,7 @@ _MODULES = (
     "inverse",
     "metrics",
     "models",
+    "mpnn",
     "nqs",
     "plotting",
     "potentials",
