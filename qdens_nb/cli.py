@@ -215,6 +215,48 @@ def evaluate(
             out.write_text(text + "\n")
 
 
+@app.command()
+def recover(
+    system: Annotated[str, typer.Argument(help="E.g. hydrogen_1s, oscillator_2, hooke_3d.")],
+    method: Annotated[
+        str, typer.Option(help="local_energy (ours), mpnn, qpnn or qpnn_ms.")
+    ] = "local_energy",
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    samples: Annotated[int | None, typer.Option(help="Points at which psi is known.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the training.")] = None,
+    noise: Annotated[float, typer.Option(help="Relative noise of psi.")] = 0.0,
+    out: Annotated[Path | None, typer.Option(help="netCDF file for the potential.")] = None,
+) -> None:
+    """Find the potential behind a wave function; print one JSON object."""
+    with user_errors():
+        from qdens_nb import mpnn
+
+        given = {"samples": samples, "steps": steps}
+        options = {name: value for name, value in given.items() if value is not None}
+        found = mpnn.recover_potential(system, method, seed=seed, noise=noise, **options)
+        if out is not None:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            found.to_netcdf(out)
+        scalars = {str(k): float(v) for k, v in found.data_vars.items() if v.ndim == 0}
+        typer.echo(json.dumps({"system": system, "method": method, "seed": seed, **scalars}))
+
+
+@app.command("mpnn")
+def mpnn_study(
+    study: Annotated[str, typer.Argument(help="table, maps, penalty, samples or inputs.")],
+    out: Annotated[Path, typer.Option(help="Folder of the results file.")] = Path("results"),
+    runs: Annotated[Path, typer.Option(help="Folder of finished runs.")] = Path("runs/mpnn"),
+    seeds: Annotated[int, typer.Option(help="Seeds of each case.")] = 5,
+    workers: Annotated[int, typer.Option(help="Local processes.")] = 2,
+) -> None:
+    """A table or figure of the MPNN paper: all its trainings; resumes where it was stopped."""
+    with user_errors():
+        from qdens_nb.mpnn import _studies
+
+        path = _studies.write(study, out, runs, seeds=seeds, workers=workers)
+        typer.echo(f"results: {path}")
+
+
 def _solver(model: str) -> Any:
     """An engine by its name, with or without ``chain_``, or else a network."""
     from qdens_nb import solvers

@@ -22,8 +22,8 @@ from qdens_nb.solvers._dot_orbitals import sines
 
 Array = NDArray[np.float64]
 
-#: iterations of the ground state and of its response; residual in units of the largest energy
-_ITERATIONS, _TOLERANCE = 400, 1e-9
+#: iterations of the ground state and of its response
+_ITERATIONS = 400
 _BINOMIAL = np.array([1.0, 4.0, 6.0, 4.0, 1.0])
 _ANGLES = np.linspace(-0.5, 0.5, 33) * np.pi
 
@@ -42,7 +42,7 @@ class Box:
     """
 
     def __init__(self, shape: tuple[int, int], spacing: float, kinetic: float = 0.5) -> None:
-        self.shape, self.spacing, self.tolerance = shape, spacing, _TOLERANCE
+        self.shape, self.spacing, self.scale = shape, spacing, kinetic
         modes = [points // 2 for points in shape]
         self.sx, self.sy = (sines(p, m) for p, m in zip(shape, modes, strict=True))
         kx, ky = (
@@ -72,11 +72,16 @@ class Box:
         return sx @ (self._all_k * (sx.T @ values @ sy)) @ sy.T
 
     def ground_state(
-        self, potential: Array, strength: float = 0.0, start: Array | None = None
+        self,
+        potential: Array,
+        strength: float = 0.0,
+        start: Array | None = None,
+        tolerance: float = 1e-9,
     ) -> tuple[Array, float]:
         """psi on the pixels with sum of squares 1, and mu; the self-interaction is strength psi^2.
 
-        Minimises the energy on the sphere by preconditioned conjugate gradients (Antoine, Levitt,
+        `tolerance` is that of the residual, in units of the largest energy. Minimises the energy
+        on the sphere by preconditioned conjugate gradients (Antoine, Levitt,
         Tang, J. Comput. Phys. 343, 92 (2017)); along each direction the minimum is found exactly.
         """
         if start is None:
@@ -86,7 +91,7 @@ class Box:
         c /= np.linalg.norm(c)
         psi = self.values(c)
         t = self.kinetic
-        limit = self.tolerance * (t.max() + np.abs(potential).max())
+        limit = tolerance * (t.max() + np.abs(potential).max())
         old_z: Array | None = None
         old_dot, direction, mu = 1.0, c, 0.0
         for _ in range(_ITERATIONS):
@@ -189,7 +194,7 @@ class GroundState(torch.autograd.Function):
     ) -> torch.Tensor:
         """psi (x, y) with sum of squares 1."""
         values = potential.detach().numpy().astype(np.float64)
-        psi, mu = box.ground_state(values, strength, start)
+        psi, mu = box.ground_state(values, strength, start, 1e-8)
         context.box, context.known = box, (psi, mu, values, strength)
         return torch.from_numpy(psi)
 

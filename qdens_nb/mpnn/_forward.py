@@ -1,15 +1,29 @@
-"""A potential network on a line, fitted forward: its eigenstate is compared with values."""
+r"""A potential network on a line, fitted forward: its eigenstate is compared with the values.
+
+The eigenstate of :math:`-\tfrac12 d^2/dx^2 + U_\theta` with a given number of nodes is computed in
+a basis of sines. Its derivative by the weights is first-order perturbation theory,
+
+.. math::
+   \frac{\partial\psi_n(x)}{\partial\theta} = \sum_{m \ne n} \psi_m(x)
+   \frac{\langle m|\partial U_\theta/\partial\theta|n\rangle}{E_n - E_m} .
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from qdens_nb.mpnn._log_psi import Recovered
+from qdens_nb.mpnn._gauss_newton import Residuals, cross_validated, follow
+from qdens_nb.mpnn._log_psi import Perceptron, Recovered
 from qdens_nb.mpnn._wavefunctions import check_points
+
+#: Least standard deviation of a value in the first stages: those of small modulus come in later.
+WARM_UP = np.geomspace(1e-2, 1e-8, 10).tolist()
+#: Strength of the prior in the stages after.
+PRIORS = np.geomspace(10.0, 1e-2, 12).tolist()
 
 
 class Box:
@@ -23,127 +37,138 @@ class Box:
         Number of sines; the potential is integrated by three midpoints a sine.
     """
 
-    def __init__(self, left: float, right: float, basis: int) -> None:
+    def __init__(self, left: float, right: float, basis: int = 80) -> None:
         self.left, self.length = left, right - left
-        self.k = np.arange(1, basis + 1) * np.pi / self.length
-        count = 3 * basis
-        self.step = self.length / count
-        self.places = torch.from_numpy(left + self.step * (np.arange(count) + 0.5))
-        self.sines = self.at(self.places.numpy())
+        self.k = torch.arange(1, basis + 1, dtype=torch.float64) * torch.pi / self.length
+        self.step = self.length / (3 * basis)
+        self.places = left + self.step * (torch.arange(3 * basis, dtype=torch.float64) + 0.5)
+        self.sines = self.at(self.places)
 
-    def at(self, x: np.ndarray) -> np.ndarray:
+    def at(self, x: Tensor) -> Tensor:
         """The sines at points, (B, basis)."""
-        return np.sqrt(2 / self.length) * np.sin(np.outer(x - self.left, self.k))
+        return (2 / self.length) ** 0.5 * torch.sin((x[:, None] - self.left) * self.k)
 
-    def state(self, potential: Tensor, level: int) -> tuple[Tensor, Tensor]:
-        """Energy and coefficients of an eigenstate, differentiable in the potential."""
-        return _Eigenstate.apply(potential, self, level)
-
-
-class _Eigenstate(torch.autograd.Function):
-    """One eigenstate; backwards by first-order perturbation theory."""
-
-    @staticmethod
-    def forward(ctx: Any, potential: Tensor, box: Box, level: int) -> tuple[Tensor, Tensor]:
-        weighted = box.step * potential.numpy()[:, None] * box.sines
-        energies, states = np.linalg.eigh(np.diag(box.k**2 / 2) + box.sines.T @ weighted)
-        ctx.saved = (energies, states, box, level)
-        return torch.tensor(energies[level]), torch.from_numpy(states[:, level].copy())
-
-    @staticmethod
-    def backward(ctx: Any, *slopes: Tensor) -> Any:
-        energies, states, box, level = ctx.saved
-        of_energy, of_state = (slope.numpy() for slope in slopes)
-        gaps = energies[level] - energies
-        gaps[level] = np.inf
-        mixed = states @ ((states.T @ of_state) / gaps) + of_energy * states[:, level]
-        return (
-            torch.from_numpy(box.step * (box.sines @ mixed) * (box.sines @ states[:, level])),
-            None,
-            None,
+    def states(self, potential: Tensor) -> tuple[Tensor, Tensor]:
+        """Energies (basis,) and coefficients (basis, states) of a potential at `places`."""
+        weighted = self.step * potential[:, None] * self.sines
+        energies, states = torch.linalg.eigh(
+            torch.diag(self.k.square() / 2) + self.sines.T @ weighted
         )
-
-
-class LinePotential(torch.nn.Module):
-    """U(x) on a line, a small tanh network in units of the data's own length."""
-
-    def __init__(self, centre: float, length: float, *, width: int = 32, seed: int = 0) -> None:
-        super().__init__()
-        self.centre, self.length = centre, length
-        rng = torch.Generator().manual_seed(seed)
-        sizes = [1, width, width, 1]
-        self.weights, self.biases = torch.nn.ParameterList(), torch.nn.ParameterList()
-        for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
-            gain = 1.0 if fan_out > 1 else 0.01
-            draw = torch.randn(fan_in, fan_out, generator=rng, dtype=torch.float64)
-            self.weights.append(torch.nn.Parameter(gain * draw / fan_in**0.5))
-            draw = torch.randn(fan_out, generator=rng, dtype=torch.float64)
-            self.biases.append(torch.nn.Parameter(draw if fan_out > 1 else 0 * draw))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The potential at points (B,)."""
-        values = ((x - self.centre) / self.length)[:, None]
-        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            values = values @ weight + bias
-            if number < 2:
-                values = torch.nn.functional.silu(values)
-        return values[:, 0] / self.length**2
+        return energies, states
 
 
 def fit_forward(
     x: Tensor,
     psi: Tensor,
+    spread: Callable[[Tensor, float], Tensor],
+    *,
     pin: float,
     pinned: float,
-    noise: float,
-    additive: float,
     nodes: int,
     members: int,
-    steps: int,
+    width: int,
     seed: int,
     progress: bool,
 ) -> Recovered:
-    """Fit potentials to values on a line by maximum likelihood; see `potential_from_values`."""
-    from qdens_nb.mpnn._from_values import fit
+    """Fit potentials to values on a line by maximum likelihood; see `potential_from_values`.
 
+    ``spread(values, floor)`` is the standard deviation of each value.
+    """
     low, high = float(x.min()), float(x.max())
+    if not high > low:
+        raise ValueError("all points of the line are the same")
     margin = 0.2 * (high - low)
-    weights = psi.square()
-    centre = float((weights * x).sum() / weights.sum())
-    length = float(((weights * (x - centre).square()).sum() / weights.sum()).sqrt())
-    box = Box(low - margin, high + margin, basis=100)
-    sines = torch.from_numpy(box.at(x.numpy()))
+    weights = psi.square() / psi.square().sum()
+    centre = float(weights @ x)
+    length = float((weights @ (x - centre).square()).sqrt())
+    box = Box(low - margin, high + margin)
+    if not 0 <= nodes < len(box.k) // 4:
+        raise ValueError(f"nodes={nodes}; expected 0 to {len(box.k) // 4 - 1}")
+    inputs, sines = ((box.places - centre) / length)[:, None], box.at(x)
+    floors = [*WARM_UP, *[WARM_UP[-1]] * len(PRIORS)]
+    priors = [*[PRIORS[0]] * len(WARM_UP), *PRIORS]
     history: dict[str, list[float]] = {"step": [], "train": [], "held_out": []}
+    rough = smoothed_inversion(x, psi, spread(psi, 1e-3), length)
+
+    def network(number: int) -> Perceptron:
+        return Perceptron([1, width, width, 1], seed=number).double()
+
+    def build(number: int) -> tuple[Residuals, Tensor, Tensor]:
+        net = network(number)
+
+        def residuals(theta: Tensor, stage: int, slopes: bool) -> tuple[Tensor, Tensor | None]:
+            net.load(theta)
+            with torch.no_grad():
+                levels, states = box.states(net(inputs) / length**2)
+            sigma = spread(psi, floors[stage])
+            fitted, wanted = sines @ states[:, nodes] / sigma, psi / sigma
+            scale = (fitted @ wanted) / (fitted @ fitted)
+            if not slopes:
+                return scale * fitted - wanted, None
+            gaps = levels[nodes] - levels
+            gaps[nodes] = torch.inf
+            coupling = (box.sines @ states) * (box.sines @ states[:, nodes])[:, None] * box.step
+            moved = coupling.T @ (net.by_weights(inputs) / length**2) / gaps[:, None]
+            derivative = scale * (sines @ states @ moved) / sigma[:, None]
+            along = fitted / fitted.norm()
+            return scale * fitted - wanted, derivative - along[:, None] * (along @ derivative)
+
+        return residuals, net.theta, _begin(net, (x - centre) / length, rough)
+
+    found = cross_validated(
+        build,
+        len(x),
+        priors,
+        members=members,
+        warm_up=len(WARM_UP),
+        moves=3,
+        seed=seed,
+        history=history,
+        progress=progress,
+    )
     nets, energies = [], []
-    for member in range(members):
-        net = LinePotential(centre, length, seed=100 * seed + member)
-        calls = [0]
-
-        def misfit(
-            at: Tensor, seen: Tensor, net: LinePotential = net, calls: list[int] = calls
-        ) -> Tensor:
-            if torch.is_grad_enabled():
-                calls[0] += 1
-            # At first every value counts alike; the noise as it is from half way on.
-            floor = 10 ** -(1 + 5 * min(1.0, 2 * calls[0] / steps)) if noise else 0.0
-            floor = max(additive, noise * floor)
-            _, state = box.state(net(box.places), nodes)
-            fitted = sines[at] @ state
-            spread = ((noise * seen).square() + floor**2).sqrt()
-            shape, target = fitted / spread, seen / spread
-            scale = (shape @ target) / (shape @ shape)
-            return (scale * shape - target).square().mean()
-
-        fit(net, misfit, torch.arange(len(x)), psi, steps, 1e-2, 100 * seed + member, history,
-            progress, start=steps // 2)  # fmt: skip
+    for number, theta in found:
+        nets.append(network(number))
+        nets[-1].load(theta)
         with torch.no_grad():
-            energies.append(float(box.state(net(box.places), nodes)[0]))
-        nets.append(net)
+            energies.append(float(box.states(nets[-1](inputs) / length**2)[0][nodes]))
 
-    def shape(points: Tensor) -> Tensor:
-        at = check_points(points, 1)[:, 0]
+    def excess(points: Tensor) -> Tensor:
+        at = (check_points(points, 1) - centre) / length
         with torch.no_grad():
-            return torch.stack([net(at) - e for net, e in zip(nets, energies, strict=True)]).mean(0)
+            found = [net(at) / length**2 - e for net, e in zip(nets, energies, strict=True)]
+        return torch.stack(found).mean(0)
 
-    energy = pinned - float(shape(torch.tensor([[pin]], dtype=torch.float64)))
-    return Recovered(lambda points: energy + shape(points), energy, history)
+    energy = pinned - float(excess(torch.tensor([[pin]], dtype=torch.float64)))
+    return Recovered(lambda points: energy + excess(points), energy, history)
+
+
+def smoothed_inversion(
+    x: Tensor, psi: Tensor, sigma: Tensor, length: float
+) -> tuple[Tensor, Tensor]:
+    """psi and psi''/2 at the points, by a spline that misses the values by their noise."""
+    from scipy.interpolate import UnivariateSpline
+
+    order = x.argsort()
+    places = (x[order] / length).numpy()
+    apart = np.concatenate([[True], np.diff(places) > 1e-9])
+    rows = order.numpy()[apart]
+    weights = 1 / sigma[rows].numpy()
+    spline = UnivariateSpline(places[apart], psi[rows].numpy(), w=weights, k=5, s=len(rows))
+    at = (x / length).numpy()
+    return torch.from_numpy(spline(at)), torch.from_numpy(spline.derivative(2)(at) / 2)
+
+
+def _begin(net: Perceptron, inputs: Tensor, rough: tuple[Tensor, Tensor]) -> Tensor:
+    """Weights at which U psi = psi''/2 + E psi for the smoothed psi, E being in U."""
+    start, (psi, bend), all_of = net.theta, rough, torch.arange(len(inputs))
+
+    def residuals(theta: Tensor, stage: int, slopes: bool) -> tuple[Tensor, Tensor | None]:
+        net.load(theta)
+        with torch.no_grad():
+            misfit = net(inputs[:, None]) * psi - bend
+        derivative = net.by_weights(inputs[:, None]) * psi[:, None] if slopes else None
+        return misfit, derivative
+
+    path = follow(residuals, start, start, [1e-3] * 10, all_of, all_of)
+    return path.thetas[-1]

@@ -10,6 +10,7 @@ through the layers together, at the cost of D + 2 evaluations of the network.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +18,8 @@ import torch
 from torch import Tensor
 
 from qdens_nb.mpnn._wavefunctions import check_points
+
+Jet = tuple[Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Recovered:
     energy : float
         Energy of the state, in Hartree.
     history : dict of list
-        What was watched during the training, by name; ``"step"`` counts the updates.
+        What was watched during the training, network after network, by name.
     log_psi : callable, optional
         (B, D) -> (B,), log |psi| up to a constant, where the method has it.
     kinetic : float, optional
@@ -44,15 +47,95 @@ class Recovered:
     kinetic: float | None = None
 
 
+class Perceptron(torch.nn.Module):
+    """Layers with SiLU between them and one output, with derivatives by inputs and by weights.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Inputs, hidden widths, and 1.
+    seed : int
+        Of the weights.
+    gain : float
+        Factor of the weights of the last layer.
+    """
+
+    def __init__(self, sizes: Sequence[int], *, seed: int = 0, gain: float = 0.1) -> None:
+        super().__init__()
+        rng = torch.Generator().manual_seed(seed)
+        self.weights, self.biases = torch.nn.ParameterList(), torch.nn.ParameterList()
+        for number, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+            last = number == len(sizes) - 2
+            draw = torch.randn(fan_in, fan_out, generator=rng) / fan_in**0.5
+            self.weights.append(torch.nn.Parameter((gain if last else 1.0) * draw))
+            draw = torch.randn(fan_out, generator=rng)
+            self.biases.append(torch.nn.Parameter((0.0 if last else 1.0) * draw))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, inputs) -> (B,)."""
+        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            inputs = (torch.nn.functional.silu(inputs) if number else inputs) @ weight + bias
+        return inputs[:, 0]
+
+    def carry(self, value: Tensor, slope: Tensor, bend: Tensor) -> Jet:
+        """Output (B,), gradient (B, D) and Laplacian (B,) from those of the inputs.
+
+        The inputs are (B, inputs), (B, D, inputs) and (B, inputs).
+        """
+        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            if number:
+                value, first, second = _silu(value)
+                bend = first * bend + second * slope.square().sum(1)
+                slope = first[:, None, :] * slope
+            value, slope, bend = value @ weight + bias, slope @ weight, bend @ weight
+        return value[:, 0], slope[..., 0], bend[:, 0]
+
+    def by_weights(self, inputs: Tensor) -> Tensor:
+        """Derivatives of the outputs by all weights, (B, P), in the order of `parameters()`."""
+        with torch.no_grad():
+            layers, gates = [], []
+            for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+                if number:
+                    inputs, first, _ = _silu(inputs)
+                    gates.append(first)
+                layers.append(inputs)
+                inputs = inputs @ weight + bias
+            back, of_weights, of_biases = torch.ones_like(inputs), [], []
+            for number in range(len(layers) - 1, -1, -1):
+                of_weights.append((layers[number][:, :, None] * back[:, None, :]).flatten(1))
+                of_biases.append(back)
+                if number:
+                    back = (back @ self.weights[number].T) * gates[number - 1]
+            return torch.cat(of_weights[::-1] + of_biases[::-1], dim=1)
+
+    @property
+    def theta(self) -> Tensor:
+        """All weights as a vector (P,)."""
+        return torch.nn.utils.parameters_to_vector(self.parameters()).detach()
+
+    def load(self, theta: Tensor) -> None:
+        """Take all weights from a vector."""
+        torch.nn.utils.vector_to_parameters(theta, self.parameters())
+
+
+def _silu(z: Tensor) -> Jet:
+    """z sigmoid(z), its first and its second derivative."""
+    gate = torch.sigmoid(z)
+    fall = gate * (1 - gate)
+    return z * gate, gate + z * fall, fall * (2 + z * (1 - 2 * gate))
+
+
 class LogPsi(torch.nn.Module):
-    """Multilayer perceptron for log psi of D coordinates and of the distances to given points.
+    """Network for log psi of D coordinates and of distances at which it may have a kink.
 
     Parameters
     ----------
     points : (B, D) tensor
         Data, from which the scale of the inputs is taken: their mean and covariance.
     cusps : sequence of points
-        Points whose distance is a further input: places where log psi may have a kink.
+        Fixed points in the space of one particle; the distance of each particle is an input.
+    particles : int
+        Among which the coordinates are shared; the distances of pairs are inputs.
     gaussian : bool
         Whether the network is added to the log psi of the Gaussian with the moments of `points`.
     width, layers : int
@@ -66,6 +149,7 @@ class LogPsi(torch.nn.Module):
         points: Tensor,
         *,
         cusps: Sequence[Sequence[float]] = (),
+        particles: int = 1,
         gaussian: bool = False,
         width: int = 64,
         layers: int = 2,
@@ -73,63 +157,49 @@ class LogPsi(torch.nn.Module):
     ) -> None:
         super().__init__()
         dims = points.shape[1]
-        covariance = torch.atleast_2d(torch.cov(points.double().T))
-        values, axes = torch.linalg.eigh(covariance)
-        if values[0] <= 1e-12 * values[-1]:
+        if particles < 1 or dims % particles:
+            raise ValueError(f"particles={particles} do not share {dims} coordinates evenly")
+        values, axes = torch.linalg.eigh(torch.atleast_2d(torch.cov(points.double().T)))
+        if values[0] <= 1e-9 * values[-1]:
             raise ValueError("the points lie in a subspace: one of the coordinates is redundant")
-        whiten = axes @ torch.diag(values**-0.5) @ axes.T
-        places = torch.tensor(cusps, dtype=torch.float64).reshape(-1, dims)
         self.register_buffer("centre", points.double().mean(0).float())
-        self.register_buffer("whiten", whiten.float())
-        self.register_buffer("places", places.float())
+        self.register_buffer("whiten", (axes @ torch.diag(values**-0.5) @ axes.T).float())
+        maps, places = _distances(dims, particles, cusps)
+        self.register_buffer("maps", maps)
+        self.register_buffer("places", places)
         self.scale = float(values.mean().sqrt())
         self.gaussian = gaussian
-        rng = torch.Generator().manual_seed(seed)
-        sizes = [dims + len(places), *[width] * layers, 1]
-        self.weights = torch.nn.ParameterList()
-        self.biases = torch.nn.ParameterList()
-        for fan_in, fan_out in zip(sizes[:-1], sizes[1:], strict=True):
-            gain = 1.0 if fan_out > 1 else 0.1
-            draw = torch.randn(fan_in, fan_out, generator=rng)
-            self.weights.append(torch.nn.Parameter(gain * draw / fan_in**0.5))
-            self.biases.append(torch.nn.Parameter(0.5 * torch.randn(fan_out, generator=rng)))
+        self.perceptron = Perceptron([dims + len(maps), *[width] * layers, 1], seed=seed)
+
+    def inputs(self, points: Tensor) -> Tensor:
+        """What the network sees, (B, inputs)."""
+        scaled = (points - self.centre) @ self.whiten
+        if not len(self.maps):
+            return scaled
+        apart = torch.einsum("ckd,bd->bck", self.maps, points) - self.places
+        return torch.cat([scaled, apart.square().sum(-1).sqrt() / self.scale], dim=1)
 
     def forward(self, points: Tensor) -> Tensor:
         """log psi up to a constant, (B,) at points (B, D)."""
-        scaled = (points - self.centre) @ self.whiten
-        inputs = scaled
-        if len(self.places):
-            inputs = torch.cat([scaled, torch.cdist(points, self.places) / self.scale], dim=1)
-        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            inputs = inputs @ weight + bias
-            if number < len(self.weights) - 1:
-                inputs = torch.nn.functional.silu(inputs)
-        value = inputs[:, 0]
-        return value - scaled.square().sum(1) / 4 if self.gaussian else value
+        seen = self.inputs(points)
+        phi = self.perceptron(seen)
+        return phi - seen[:, : points.shape[1]].square().sum(1) / 4 if self.gaussian else phi
 
-    def derivatives(self, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def derivatives(self, points: Tensor) -> Jet:
         """log psi (B,), its gradient (B, D) and its Laplacian (B,) at points (B, D)."""
         scaled = (points - self.centre) @ self.whiten
         value, slope = scaled, self.whiten.expand(len(points), -1, -1)
         bend = torch.zeros_like(scaled)
-        if len(self.places):
-            apart = points[:, None, :] - self.places
-            far = apart.square().sum(-1).sqrt() / self.scale
-            unit = apart / far[..., None] / self.scale**2
-            value = torch.cat([value, far], dim=1)
-            slope = torch.cat([slope, unit.transpose(1, 2)], dim=2)
-            bend = torch.cat([bend, (points.shape[1] - 1) / far / self.scale**2], dim=1)
-        for number, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            value, slope, bend = value @ weight + bias, slope @ weight, bend @ weight
-            if number < len(self.weights) - 1:
-                gate = torch.sigmoid(value)
-                fall = gate * (1 - gate)
-                first = gate + value * fall
-                second = fall * (2 + value * (1 - 2 * gate))
-                bend = first * bend + second * slope.square().sum(1)
-                slope = first[:, None, :] * slope
-                value = value * gate
-        phi, gradient, laplacian = value[:, 0], slope[..., 0], bend[:, 0]
+        if len(self.maps):
+            apart = torch.einsum("ckd,bd->bck", self.maps, points) - self.places
+            far = apart.square().sum(-1).sqrt()
+            unit = apart / far[..., None]
+            along = torch.einsum("ckd,bck->bdc", self.maps, unit)
+            rest = self.maps.square().sum((1, 2)) - along.square().sum(1)
+            value = torch.cat([value, far / self.scale], dim=1)
+            slope = torch.cat([slope, along / self.scale], dim=2)
+            bend = torch.cat([bend, rest / far / self.scale], dim=1)
+        phi, gradient, laplacian = self.perceptron.carry(value, slope, bend)
         if self.gaussian:
             phi = phi - scaled.square().sum(1) / 4
             gradient = gradient - scaled @ self.whiten.T / 2
@@ -142,6 +212,28 @@ class LogPsi(torch.nn.Module):
         return (laplacian + gradient.square().sum(1)) / 2
 
 
+def _distances(
+    dims: int, particles: int, cusps: Sequence[Sequence[float]]
+) -> tuple[Tensor, Tensor]:
+    """Maps (C, k, D) and places (C, k): the distances are |map x - place|."""
+    k = dims // particles
+    blocks = torch.eye(dims).reshape(particles, k, dims)
+    maps, places = [], []
+    for cusp in cusps:
+        if len(cusp) != k:
+            raise ValueError(f"a cusp has {len(cusp)} coordinates; a particle has {k}")
+        for block in blocks:
+            maps.append(block)
+            places.append(torch.tensor([float(c) for c in cusp]))
+    for one in range(particles):
+        for other in range(one):
+            maps.append(blocks[one] - blocks[other])
+            places.append(torch.zeros(k))
+    if not maps:
+        return torch.zeros(0, k, dims), torch.zeros(0, k)
+    return torch.stack(maps), torch.stack(places)
+
+
 def committee(
     members: Sequence[LogPsi],
     *,
@@ -152,21 +244,22 @@ def committee(
 ) -> Recovered:
     """The potential of the mean of several log psi, pinned to a value at a point."""
     dims = len(pin)
+    members = [member.double() for member in members]
 
     def excess(points: Tensor) -> Tensor:
-        parts = []
+        parts = [torch.zeros(0, dtype=torch.float64)]
         with torch.no_grad():
-            for some in check_points(points, dims).split(4096):
-                found = [member.derivatives(some.float()) for member in members]
-                gradient = torch.stack([each[1] for each in found]).double().mean(0)
-                laplacian = torch.stack([each[2] for each in found]).double().mean(0)
+            for some in check_points(points, dims).split(2048):
+                found = [member.derivatives(some) for member in members]
+                gradient = torch.stack([each[1] for each in found]).mean(0)
+                laplacian = torch.stack([each[2] for each in found]).mean(0)
                 parts.append((laplacian + gradient.square().sum(1)) / 2)
-        return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
+        return torch.cat(parts)
 
     def log_psi(points: Tensor) -> Tensor:
+        at = check_points(points, dims)
         with torch.no_grad():
-            found = [member(check_points(points, dims).float()) for member in members]
-        return torch.stack(found).double().mean(0)
+            return torch.stack([member(at) for member in members]).mean(0)
 
     energy = pinned - float(excess(torch.tensor([list(pin)], dtype=torch.float64)))
     return Recovered(lambda points: energy + excess(points), energy, history, log_psi, kinetic)

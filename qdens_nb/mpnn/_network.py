@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -62,9 +63,7 @@ class PotentialNet(nn.Module):
         if not inputs or any(name not in INPUTS for name in inputs):
             raise ValueError(f"inputs={inputs!r}; expected some of {', '.join(INPUTS)}")
         if activation not in ACTIVATIONS:
-            raise ValueError(
-                f"activation={activation!r}; expected one of {', '.join(ACTIVATIONS)}"
-            )
+            raise ValueError(f"activation={activation!r}; expected one of {', '.join(ACTIVATIONS)}")
         if not widths or min(widths) < 1:
             raise ValueError(f"widths={widths!r}; expected at least one positive width")
         self.inputs, self.hard_pin, self.wave = inputs, hard_pin, wave
@@ -78,9 +77,7 @@ class PotentialNet(nn.Module):
         sizes = [given, *widths]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.layers = nn.ModuleList(
-                nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-            )
+            self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
             self.last = nn.Linear(sizes[-1], 1)
             if delta is not None:
                 for parameter in self.parameters():

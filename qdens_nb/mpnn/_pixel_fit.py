@@ -22,8 +22,8 @@ from tqdm.auto import tqdm
 
 from qdens_nb.mpnn._condensate import Array, Box, GroundState
 
-#: share of pixels kept out; steps between two looks at them; smallest density of a pixel
-_KEPT_OUT, _LOOK, _FLOOR = 0.1, 10, 1e-13
+#: share of pixels kept out; smallest density of a pixel; of Adam
+_KEPT_OUT, _FLOOR, _LEARNING_RATE = 0.1, 1e-13, 1e-2
 
 
 class PixelNet(nn.Module):
@@ -63,7 +63,7 @@ class PixelNet(nn.Module):
         k = torch.arange(1, waves + 1) * torch.pi / 2
         phases = places[..., None] * k
         inputs = torch.cat([places, phases.sin().flatten(1), phases.cos().flatten(1)], 1)
-        self.register_buffer("inputs", inputs)
+        self.register_buffer("inputs", inputs.double())
         start = np.zeros(box.shape) if base is None else base
         self.register_buffer("base", torch.as_tensor(start, dtype=torch.float64))
         sizes = [inputs.shape[1], *[width] * depth]
@@ -75,11 +75,11 @@ class PixelNet(nn.Module):
             last = nn.Linear(width, 1)
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)
-        self.layers = nn.Sequential(*layers, last)
+        self.layers = nn.Sequential(*layers, last).double()
 
     def forward(self) -> Tensor:
         """The potential (x, y)."""
-        out = self.layers(self.inputs)[:, 0].double().reshape(self.shape)
+        out = self.layers(self.inputs)[:, 0].reshape(self.shape)
         if self.bounds is None:
             return self.base + self.scale * out
         low, high = self.bounds
@@ -93,11 +93,10 @@ class PixelNet(nn.Module):
 
 @dataclass
 class Fitted:
-    """What a fit found: potential and density (sum 1) on the pixels, losses on the way."""
+    """Potential and density (sum 1) on the pixels, and the losses at every evaluation."""
 
     potential: Array
     density: Array
-    steps: list[int]
     loss: list[float]
     kept_out: list[float]
 
@@ -109,12 +108,14 @@ def fit(
     *,
     strength: float = 0.0,
     known: Array | None = None,
-    steps: int = 300,
-    learning_rate: float = 1e-2,
+    steps: int = 400,
+    warm_up: int = 50,
     seed: int = 0,
     progress: bool = False,
 ) -> Fitted:
     """Train a network until the ground state of its potential explains an image.
+
+    The loss has no noise of its own, so after a few steps of Adam L-BFGS goes on.
 
     Parameters
     ----------
@@ -128,42 +129,76 @@ def fit(
     known : array (x, y), optional
         A part of the potential that is known, such as that of the other electron.
     steps : int
-    learning_rate : float
-        Of Adam, at the start; it falls to a hundredth along a cosine.
+        Evaluations by L-BFGS.
+    warm_up : int
+        Steps of Adam before.
     seed : int
         Of the choice of pixels.
     """
-    rng = np.random.default_rng(seed)
-    out = torch.from_numpy(rng.random(box.shape) < _KEPT_OUT)
+    out = torch.from_numpy(np.random.default_rng(seed).random(box.shape) < _KEPT_OUT)
     share = torch.from_numpy(image / image.sum())
     entropy = torch.xlogy(share, share)
     fixed = 0.0 if known is None else torch.from_numpy(known)
-    optimiser = torch.optim.Adam(net.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
-        optimiser, max(steps, 1), eta_min=learning_rate / 100
-    )
-    found = Fitted(net.map(), np.empty(0), [], [], [])
-    best, kept, start = np.inf, copy.deepcopy(net.state_dict()), None
-    box.tolerance = 1e-7
-    for step in tqdm(range(steps + 1), desc="fit", disable=not progress, leave=False):
+    found = Fitted(net.map(), np.empty(0), [], [])
+    best, start = (np.inf, copy.deepcopy(net.state_dict())), None
+    bar = tqdm(total=steps + warm_up, desc="fit", disable=not progress, leave=False)
+
+    def evaluate() -> Tensor:
+        nonlocal best, start
         psi = GroundState.apply(net() + fixed, box, strength, start)
         start = psi.detach().numpy()
         density = psi.square() + _FLOOR
         deviance = density - share + entropy - share * density.log()
-        loss = deviance[~out].sum()
-        if step % _LOOK == 0 or step == steps:
-            judged = float(deviance.detach()[out].sum())
-            found.steps.append(step)
-            found.loss.append(float(loss.detach()))
-            found.kept_out.append(judged)
-            if judged < best:
-                best, kept = judged, copy.deepcopy(net.state_dict())
-                found.density = start**2
-        if step < steps:
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-    net.load_state_dict(kept)
+        loss = deviance[~out].mean() * out.numel()
+        net.zero_grad()
+        loss.backward()
+        found.loss.append(float(loss.detach()))
+        found.kept_out.append(float(deviance.detach()[out].mean()) * out.numel())
+        if found.kept_out[-1] < best[0]:
+            best = found.kept_out[-1], copy.deepcopy(net.state_dict())
+            found.density = start**2
+        bar.update()
+        return loss
+
+    adam = torch.optim.Adam(net.parameters(), lr=_LEARNING_RATE)
+    for _ in range(warm_up):
+        evaluate()
+        adam.step()
+    if steps:
+        torch.optim.LBFGS(
+            net.parameters(),
+            max_iter=steps,
+            max_eval=steps,
+            history_size=30,
+            line_search_fn="strong_wolfe",
+            tolerance_grad=1e-12,
+            tolerance_change=1e-14,
+        ).step(evaluate)
+    bar.close()
+    net.load_state_dict(best[1])
     found.potential = net.map()
     return found
+
+
+def quadratic_start(box: Box, image: Array, interaction: Array | float = 0.0) -> Array:
+    """The harmonic potential whose Gaussian ground state resembles an image.
+
+    The interaction (x, y) that the particles feel besides is taken off, as a quadratic too.
+    """
+    axes = [np.linspace(-1, 1, points) for points in box.shape]
+    half = [box.spacing * (points - 1) / 2 for points in box.shape]
+    x, y = np.meshgrid(*axes, indexing="ij")
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], -1)
+    seen = image > 0
+    weights = np.sqrt(image[seen])
+
+    def quadratic(values: Array) -> Array:
+        solved = np.linalg.lstsq(terms[seen] * weights[:, None], values[seen] * weights, rcond=None)
+        return solved[0]
+
+    q = quadratic(np.log(np.where(seen, image, 1.0)) / 2)
+    slope_x = (q[1] + 2 * q[3] * x + q[4] * y) / half[0]
+    slope_y = (q[2] + q[4] * x + 2 * q[5] * y) / half[1]
+    bend = 2 * q[3] / half[0] ** 2 + 2 * q[5] / half[1] ** 2
+    kinetic = box.scale * (slope_x**2 + slope_y**2 + bend)
+    return kinetic - terms @ quadratic(np.broadcast_to(interaction, box.shape))

@@ -66,9 +66,9 @@ METHODS = {
     "local_energy": Settings(
         "mixed",
         samples=60_000,
-        steps=4000,
-        batch=2048,
-        learning_rate=(3e-3, 1e-6),
+        steps=8000,
+        batch=512,
+        learning_rate=(1e-2, 1e-6),
         widths=(64, 64, 64),
         activation="silu",
         inputs=("coordinates", "distance", "log_distance"),

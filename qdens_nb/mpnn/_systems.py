@@ -10,7 +10,7 @@ r"""The systems of the tutorial: eigenstates whose potential is known.
 | poschl_teller | cosh(x)^-l, l = 2 | -l(l+1)/2 sech(x)^2 | -l^2/2 |
 | morse | ground state of D (1 - exp(-a x))^2 | ... - V(0) | a sqrt(D/2) - a^2/8 |
 | double_well | from a grid | (x^2 - 4)^2 / 8 | |
-| hooke_2d, hooke_3d | (1 + r12) exp(-R/2), (1 + r12/2) exp(-R/4) | w^2 R / 2 + 1/r12, w = 1, 1/2 | 3, 2 |
+| hooke_2d, hooke_3d | (1 + w r12) exp(-w R/2), w = 1, 1/2 | w^2 R/2 + 1/r12 | 3, 2 |
 
 with R = r1^2 + r2^2 for Hooke's atom, two interacting electrons (singlet) in a harmonic trap, of
 which two exact states are known: M. Taut, Phys. Rev. A 48, 3561 (1993) and J. Phys. A 27, 1045

@@ -5,7 +5,7 @@ An eigenstate and its potential obey, in units with hbar = m = 1 (Hartree units 
 .. math::  \left[-\tfrac12\nabla^2 + V(r)\right] \Psi(r) = E\,\Psi(r),
 
 so that the *local kinetic energy* :math:`-\tfrac12 \nabla^2\Psi/\Psi` is minus the potential, up to
-the constant E. Derivatives are exact: forward-mode through reverse-mode automatic differentiation.
+the constant E. Derivatives are exact: automatic differentiation of automatic differentiation.
 """
 
 from __future__ import annotations
@@ -115,19 +115,20 @@ def check_points(points: Tensor, dims: int) -> Tensor:
 
 
 def _derivatives(function: Field, points: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Values (B,), gradients (B, D) and second derivatives along each axis (B, D)."""
+    """Values (B,), gradients (B, D) and second derivatives along each axis (B, D).
 
-    def value_and_gradient(x: Tensor) -> tuple[Tensor, Tensor]:
-        slope, value = torch.func.grad_and_value(lambda y: function(y).sum())(x)
-        return value, slope
-
+    They can be differentiated again where `points` require a gradient.
+    """
+    again = points.requires_grad
     with torch.enable_grad():
-        value = function(points)
-        bends = []
-        slope = torch.empty(0)
-        for axis in range(points.shape[1]):
-            direction = torch.zeros_like(points)
-            direction[:, axis] = 1
-            (_, slope), (_, along) = torch.func.jvp(value_and_gradient, (points,), (direction,))
-            bends.append(along[:, axis])
-    return value, slope, torch.stack(bends, dim=-1)
+        leaf = points if again else points.detach().requires_grad_()
+        value = function(leaf)
+        slope = torch.autograd.grad(value.sum(), leaf, create_graph=True)[0]
+        bends = [
+            torch.autograd.grad(slope[:, axis].sum(), leaf, create_graph=again, retain_graph=True)[
+                0
+            ][:, axis]
+            for axis in range(points.shape[1])
+        ]
+    bend = torch.stack(bends, dim=-1)
+    return (value, slope, bend) if again else (value.detach(), slope.detach(), bend.detach())
