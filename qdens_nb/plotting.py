@@ -23,6 +23,7 @@ from qdens_nb._map_figures import (
     lattice_maps,
     square_sites,
 )
+from qdens_nb._mpnn_figures import medians, potential_cuts, potential_planes, radial_histograms
 from qdens_nb._nqs_figures import (
     amplitude_bars,
     chain_traces,
@@ -61,9 +62,13 @@ __all__ = [
     "local_energy_histogram",
     "magnetisation_bars",
     "maps",
+    "medians",
     "panels",
     "parity_plot",
     "points",
+    "potential_cuts",
+    "potential_planes",
+    "radial_histograms",
     "spectra",
     "square_sites",
     "style_of",

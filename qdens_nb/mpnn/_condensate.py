@@ -52,11 +52,8 @@ class Box:
         self.kinetic: Array = kinetic * (kx[:, None] + ky[None])
         all_x, all_y = (sines(p, p - 1) for p in shape)
         self._all = all_x, all_y
-        self._all_k: Array = -sum(
-            (np.pi * np.arange(1, p) / (p * spacing)).reshape((-1, 1) if axis == 0 else (1, -1))
-            ** 2
-            for axis, p in enumerate(shape)
-        )
+        qx, qy = ((np.pi * np.arange(1, p) / (p * spacing)) ** 2 for p in shape)
+        self._all_k: Array = -(qx[:, None] + qy[None])
 
     def values(self, coefficients: Array) -> Array:
         """From modes to pixels."""
@@ -70,6 +67,12 @@ class Box:
         """Laplacian of a map that vanishes at the border, from all its sines."""
         sx, sy = self._all
         return sx @ (self._all_k * (sx.T @ values @ sy)) @ sy.T
+
+    def local_energy(self, density: Array, least: float = 0.0) -> Array:
+        """a laplace(sqrt(n)) / sqrt(n); `least` stands for densities below it in the denominator."""
+        least = max(least, 1e-12 * float(density.max()))
+        root = np.sqrt(np.maximum(density, least))
+        return self.scale * self.laplacian(np.sqrt(density)) / root
 
     def ground_state(
         self,
@@ -245,7 +248,7 @@ def condensate(potential: Any, spacing: float, g: float, atoms: float) -> xr.Dat
         raise ValueError(f"potential has dims {trap.dims}; give one map with dims ('x', 'y')")
     check_positive(spacing=spacing, atoms=atoms)
     check_positive(zero=True, g=g)
-    box = Box(trap.shape, float(spacing))
+    box = Box((trap.sizes["x"], trap.sizes["y"]), float(spacing))
     strength = g * atoms / spacing**2
     psi, mu = box.ground_state(trap.values, strength)
     energy = mu - 0.5 * strength * float((psi**4).sum())
@@ -289,3 +292,17 @@ def image_dataset(
         units="oscillator units: lengths in a = sqrt(hbar/(m omega)), energies in hbar omega",
     )
     return out
+
+
+def check_map(name: str, values: Any) -> Array:
+    """One finite map that is nowhere negative."""
+    try:
+        array = check_potential(values, ("x", "y"), min_sites=8)
+    except ValueError as error:
+        raise ValueError(str(error).replace("potential", name)) from None
+    if array.ndim != 2:
+        raise ValueError(f"{name} has dims {array.dims}; give one map with dims ('x', 'y')")
+    lowest = float(array.min())
+    if lowest < 0:
+        raise ValueError(f"{name} has the negative value {lowest:g}; cut it at zero")
+    return array.values

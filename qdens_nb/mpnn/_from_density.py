@@ -1,4 +1,4 @@
-r"""The potential of a quantum dot from its density, and of trapped atoms from their image.
+r"""The potential of a quantum dot from the density of its two electrons.
 
 Two electrons in a singlet share the orbital :math:`\phi = \sqrt{n/2}`, which solves the Kohn-Sham
 equation of the interacting density n exactly, so that
@@ -7,8 +7,7 @@ equation of the interacting density n exactly, so that
    v = \frac{\hbar^2}{2m^*}\frac{\nabla^2\sqrt n}{\sqrt n} - \tfrac12 v_H[n] - v_c[n] + const,
 
 with the Hartree potential :math:`v_H`, half of which exchange takes away. Only the correlation
-:math:`v_c` is unknown; exact diagonalisation supplies it. A condensate obeys the same equation with
-:math:`g\,n` in place of the middle term and nothing unknown.
+:math:`v_c` is unknown; exact diagonalisation supplies it.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.optimize import minimize_scalar
 
 from qdens_nb import metrics
-from qdens_nb._checks import check_choice, check_potential
-from qdens_nb.mpnn._condensate import Array, Box, check_positive, image_dataset
+from qdens_nb._checks import check_choice
+from qdens_nb.mpnn._condensate import Array, Box, check_map, check_positive
 from qdens_nb.mpnn._pixel_fit import PixelNet, fit, quadratic_start
 from qdens_nb.solvers import dot_ci
 from qdens_nb.solvers._dot_coulomb import COULOMB, kernel
@@ -32,8 +31,6 @@ from qdens_nb.systems import quantum_dot
 
 #: share of the largest density below which the correlation is not taken from it
 _TAIL = 1e-4
-#: width in pixels of the blur of the image from which a network starts
-_BLUR = 2.0
 #: by how much the charge of a density may miss two electrons
 _CHARGE = 0.05
 
@@ -150,7 +147,12 @@ def potential_from_density(
         best["potential"].attrs.update(units="eV", long_name="potential recovered")
     best["history"] = ("round", history)
     best["history"].attrs.update(units="1", long_name="charge displaced, round by round")
-    options = {"method": method, "bounds": bounds, "corrections": corrections, "steps": steps}
+    options: dict[str, Any] = {
+        "method": method,
+        "bounds": bounds,
+        "corrections": corrections,
+        "steps": steps,
+    }
     options |= {"smoothing": smoothing, "orbitals": orbitals, "seed": seed}
     best.attrs.update(recovered_by="potential_from_density", options=json.dumps(options))
     return best
@@ -162,7 +164,7 @@ class _Dot:
     def __init__(self, data: xr.Dataset, bounds: tuple[float, float] | None, orbitals: int) -> None:
         if not isinstance(data, xr.Dataset) or "density" not in data:
             raise ValueError("give a Dataset with 'density' (x, y) in 1/nm^2")
-        density = _map("density", data["density"])
+        density = check_map("density", data["density"])
         if density.shape[0] != density.shape[1]:
             raise ValueError(f"density has shape {density.shape}; a square grid is needed")
         size = float(data.attrs.get("size_nm", 30.0))
@@ -194,7 +196,7 @@ class _Dot:
 
     def kohn_sham(self, density: Array) -> Array:
         """Potential in which the root of a density is an orbital, up to a constant."""
-        return _local_energy(self.box, density)
+        return self.box.local_energy(density)
 
     def orbital_density(self, potential: Array) -> Array:
         """Density of two electrons in the lowest orbital."""
@@ -236,162 +238,3 @@ class _Dot:
         solved["charge_displaced"] = moved
         solved["charge_displaced"].attrs.update(units="1", long_name="charge displaced, electrons")
         return solved
-
-
-def trap_from_image(
-    counts: Any,
-    spacing: float,
-    g: float,
-    *,
-    atoms: float | None = None,
-    method: str = "network",
-    smoothing: float = 0.0,
-    members: int = 4,
-    images: int = 0,
-    steps: int = 100,
-    seed: int = 0,
-    progress: bool = False,
-) -> xr.Dataset:
-    """Trap of a Bose-Einstein condensate from an image of its atoms.
-
-    ``V = mu - g n + laplace(sqrt(n)) / (2 sqrt(n))`` in oscillator units.
-
-    Parameters
-    ----------
-    counts : array or DataArray, (x, y)
-        Atoms (or photons) counted in each pixel; the cloud must end inside the image. Images of
-        equal clouds may be added up.
-    spacing : float
-        Side of a pixel.
-    g : float
-        Coupling of two atoms in two dimensions.
-    atoms : float, optional
-        Atoms in one cloud; default: as many as were counted.
-    method : {"network", "direct", "thomas_fermi"}
-        "network" trains a potential whose ground state makes the image most likely; "direct" takes
-        the formula; "thomas_fermi" leaves the Laplacian out.
-    smoothing : float
-        Width in pixels of a Gaussian that blurs the image, for the latter two.
-    members : int
-        Networks, each with its own start and pixels kept out; the mean potential is returned.
-    images : int
-        Images drawn from the density found and inverted again, each by one network; their spread
-        is the ``potential_stderr``. Two or more, or none.
-    steps : int
-        Of L-BFGS.
-    seed : int
-        Of the network, the pixels kept out and the images drawn.
-    progress : bool
-
-    Returns
-    -------
-    Dataset
-        ``potential`` with zero mean over the atoms (the image leaves a constant open), ``density``
-        (that of the ground state found, for "network"), ``mu``; ``seen``, where one tenth of the
-        mean density inside the cloud is exceeded: elsewhere the potential is not known.
-
-    Raises
-    ------
-    ValueError
-        Counts that are negative, not finite, all zero or no map; numbers that cannot be.
-
-    Examples
-    --------
-    >>> x = (np.arange(32) - 15.5) * 0.4
-    >>> from qdens_nb.mpnn import condensate
-    >>> image = condensate((x[:, None] ** 2 + x**2) / 2, 0.4, g=0.1, atoms=1e3).density * 0.4**2
-    >>> found = trap_from_image(image, 0.4, g=0.1, method="direct")
-    >>> round(float(found.potential[16, 24] - found.potential[16, 16]), 2)
-    5.76
-    """
-    check_choice("method", method, ("network", "direct", "thomas_fermi"))
-    check_positive(spacing=spacing)
-    check_positive(zero=True, g=g, smoothing=smoothing, steps=steps)
-    image = _map("counts", counts)
-    total = float(image.sum())
-    if total <= 0:
-        raise ValueError("counts are all zero; there is nothing to invert")
-    if members < 1:
-        raise ValueError(f"members={members!r}; give at least 1")
-    if images not in (0, *range(2, 1000)):
-        raise ValueError(f"images={images!r}; give 0, or 2 and more for a spread")
-    number = total if atoms is None else float(atoms)
-    check_positive(atoms=number)
-    box = Box((image.shape[0], image.shape[1]), float(spacing))
-    strength = g * number / spacing**2
-
-    def invert(picture: Array, seed: int, members: int) -> tuple[Array, Array]:
-        share = picture / picture.sum()
-        if method == "network":
-            base = quadratic_start(box, picture, strength * gaussian_filter(share, _BLUR))
-            found = [
-                fit(
-                    PixelNet(box, waves=4, base=base, seed=seed + member),
-                    box,
-                    picture,
-                    strength=strength,
-                    steps=steps,
-                    seed=seed + member,
-                    progress=progress,
-                ).potential
-                for member in range(members)
-            ]
-            potential = np.mean(found, axis=0)
-            share = box.ground_state(potential, strength, np.sqrt(share))[0] ** 2
-        else:
-            share = gaussian_filter(share, smoothing, mode="constant") if smoothing else share
-            potential = -strength * share
-            if method == "direct":
-                potential = potential + _local_energy(box, share, 0.1 / total)
-        return potential - float((potential * share).sum() / share.sum()), share
-
-    potential, share = invert(image, seed, members)
-    psi = np.sqrt(share)
-    moving = -0.5 * float((psi * box.laplacian(psi)).sum()) if method != "thomas_fermi" else 0.0
-    fields = {
-        "potential": (potential, "hbar omega", "trap recovered"),
-        "density": (number * share / spacing**2, "1/a^2", "density of the atoms"),
-        "mu": (moving + strength * float((share**2).sum()), "hbar omega", "chemical potential"),
-        "seen": (share > 0.1 * (share**2).sum(), "", "where the trap is known"),
-    }
-    if images:
-        rng = np.random.default_rng(seed)
-        again = [
-            invert(1.0 * rng.poisson(total * share), seed + members + i, 1)[0]
-            for i in range(images)
-        ]
-        spread = np.std(again, axis=0, ddof=1)
-        fields["potential_stderr"] = (spread, "hbar omega", "standard error of the potential")
-    options = {"method": method, "smoothing": smoothing, "images": images, "steps": steps}
-    options |= {"members": members, "seed": seed}
-    return image_dataset(
-        box,
-        fields,
-        {
-            "g": float(g),
-            "atoms": number,
-            "counted": total,
-            "spacing": float(spacing),
-            "options": json.dumps(options),
-        },
-    )
-
-
-def _local_energy(box: Box, density: Array, least: float = 0.0) -> Array:
-    """a laplace(sqrt(n)) / sqrt(n); `least` stands for densities below it in the denominator."""
-    least = max(least, 1e-12 * float(density.max()))
-    return box.scale * box.laplacian(np.sqrt(density)) / np.sqrt(np.maximum(density, least))
-
-
-def _map(name: str, values: Any) -> Array:
-    """One finite map that is nowhere negative."""
-    try:
-        array = check_potential(values, ("x", "y"), min_sites=8)
-    except ValueError as error:
-        raise ValueError(str(error).replace("potential", name)) from None
-    if array.ndim != 2:
-        raise ValueError(f"{name} has dims {array.dims}; give one map with dims ('x', 'y')")
-    lowest = float(array.min())
-    if lowest < 0:
-        raise ValueError(f"{name} has the negative value {lowest:g}; cut it at zero")
-    return array.values

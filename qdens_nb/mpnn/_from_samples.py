@@ -1,34 +1,45 @@
 r"""The potential behind measured positions: samples of |psi|^2, no values.
 
-For a nodeless ground state :math:`\psi = e^{\phi}` of a trial network, the Hamiltonian
-:math:`H_\phi = T + V_\phi` with :math:`V_\phi = \tfrac12(\nabla^2\phi + |\nabla\phi|^2)` has ground
-energy zero, as :math:`e^\phi` has no node. By the principle of Rayleigh and Ritz the true state
-obeys :math:`\langle\psi|H_\phi|\psi\rangle \ge 0`, so
+For a trial ground state :math:`e^{\phi}` the Hamiltonian :math:`H_\phi = T + V_\phi` with
+:math:`V_\phi = \tfrac12(\nabla^2\phi + |\nabla\phi|^2)` has ground energy zero, as :math:`e^\phi`
+has no node. By the principle of Rayleigh and Ritz the true state obeys
+:math:`\langle\psi|H_\phi|\psi\rangle \ge 0`, so
 
 .. math::
    \langle V_\phi \rangle_{|\psi|^2} \;\ge\; -\langle T \rangle_\psi ,
 
-with equality if and only if :math:`e^\phi = \psi`. The left side is an average over the measured
-positions alone: minimising it finds the state, and minus its minimum is the kinetic energy. Four
-times the left side is the objective of score matching, :math:`\mathbb E[\tfrac12|s|^2 +
-\nabla\cdot s]` with :math:`s = 2\nabla\phi` (A. Hyvärinen, J. Mach. Learn. Res. 6, 695 (2005)):
-score matching is the variational principle read backwards, for the potential at a given state.
+with equality if and only if :math:`e^\phi \propto \psi`. The left side is an average over the
+measured positions alone: minimising it finds the state, and minus its minimum is the kinetic
+energy. Four times the left side is the objective of score matching, :math:`\mathbb
+E[\tfrac12|s|^2 + \nabla\cdot s]` with :math:`s = 2\nabla\phi` (A. Hyvärinen, J. Mach. Learn. Res.
+6, 695 (2005)): score matching is the variational principle read backwards, the potential being
+sought at a given state.
+
+The objective is quadratic in :math:`\phi`. With a layer of random cosines, of which the output
+weights alone are learned, its minimum is the solution of one linear system; the width of the random
+weights and the strength of weight decay are those that do best on positions held out.
 """
 
 from __future__ import annotations
 
-import copy
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from qdens_nb.mpnn._log_psi import LogPsi, Recovered, committee
+from qdens_nb.mpnn._log_psi import Inputs, Jet, Recovered, committee
 from qdens_nb.mpnn._wavefunctions import check_points
 
 #: Fewer points than this leave no second derivative to speak of.
 FEWEST = 200
+#: Standard deviations of the random weights that are tried, and relative strengths of weight decay.
+GAINS = (1.0, 0.5, 0.3, 0.2)
+RIDGES = tuple(10.0**power for power in range(-13, -1))
+
+#: Matrix (K, K), vector (K,) and constant of an objective that is quadratic in K weights.
+Averages = tuple[Tensor, Tensor, Tensor]
 
 
 def potential_from_samples(
@@ -37,14 +48,11 @@ def potential_from_samples(
     pin: Sequence[float],
     pinned: float,
     cusps: Sequence[Sequence[float]] = (),
+    particles: int = 1,
     gaussian: bool | None = None,
-    width: int = 64,
-    layers: int = 2,
-    steps: int = 1500,
-    batch: int = 1000,
-    learning_rate: float = 3e-3,
-    held_out: float = 0.1,
-    members: int = 1,
+    width: int | None = None,
+    members: int = 3,
+    held_out: float = 0.2,
     seed: int = 0,
     progress: bool = False,
 ) -> Recovered:
@@ -58,29 +66,29 @@ def potential_from_samples(
         Point at which the potential is known.
     pinned : float
         The potential there: the density says nothing about its constant.
-    cusps : sequence of (D,) points
-        Where log psi may have a kink, e.g. nuclei; the distance to each is an input.
+    cusps : sequence of points
+        Where log psi of a particle may have a kink, e.g. nuclei; the distance to each is an input.
+    particles : int
+        Among which the coordinates are shared; the distances of pairs are inputs.
     gaussian : bool, optional
         Whether the network is a correction to the Gaussian with the moments of the points; by
-        default if there are no `cusps`. For an oscillator that is the answer itself.
-    width, layers : int
-        Of the network.
-    steps, batch, learning_rate
-        Of Adam; the rate falls to zero along a cosine.
-    held_out : float
-        Share of the points, in (0, 1), on which the averaged weights that are kept are chosen.
+        default if there are no kinks. For an oscillator that is the answer itself.
+    width : int, optional
+        Random features; by default 200 on a line, 300 to 800 in more dimensions.
     members : int
-        Networks whose log psi is averaged; each holds out other points.
+        Networks whose log psi is averaged.
+    held_out : float
+        Share of the points, in (0, 1), by which the network is chosen; all points are used then.
     seed : int
-        Of the weights, the held-out points and the batches.
+        Of the random features and of the held-out points.
     progress : bool
         Whether a bar is shown.
 
     Returns
     -------
     Recovered
-        ``history`` holds ``step``, ``train`` and ``held_out``: <V - E> over the points, which falls
-        to -<T>.
+        ``history`` holds ``gain``, ``ridge`` and ``held_out``: <V - E> over held-out points, which
+        is at least -<T> but for its statistical error. ``kinetic`` is minus the least of it.
 
     Raises
     ------
@@ -90,69 +98,135 @@ def potential_from_samples(
     data = check_points(points, len(pin))
     if len(data) < FEWEST:
         raise ValueError(f"{len(data)} points; expected at least {FEWEST}")
-    for name, value in (("steps", steps), ("batch", batch), ("members", members)):
-        if value < 1:
-            raise ValueError(f"{name}={value}; expected at least 1")
+    if members < 1:
+        raise ValueError(f"members={members}; expected at least 1")
     if not 0 < held_out < 1:
         raise ValueError(f"held_out={held_out}; expected a share between 0 and 1")
-    gaussian = not cusps if gaussian is None else gaussian
-    chosen, history = [], {"step": [], "train": [], "held_out": []}
-    for member in range(members):
-        net, best = _train(
-            LogPsi(
-                data, cusps=cusps, gaussian=gaussian, width=width, layers=layers, seed=seed + member
-            ),
-            data.float(),
-            torch.Generator().manual_seed(1000 * seed + member),
-            history,
-            steps,
-            batch,
-            learning_rate,
-            held_out,
-            progress,
-        )
-        chosen.append((net, best))
-    kinetic = -sum(best for _, best in chosen) / members
-    nets = [net for net, _ in chosen]
-    return committee(nets, pin=pin, pinned=pinned, history=history, kinetic=kinetic)
-
-
-def _train(
-    net: LogPsi,
-    data: Tensor,
-    rng: torch.Generator,
-    history: dict[str, list[float]],
-    steps: int,
-    batch: int,
-    learning_rate: float,
-    held_out: float,
-    progress: bool,
-) -> tuple[LogPsi, float]:
-    """The averaged weights that do best on the held-out points, and <V - E> there."""
+    dims = data.shape[1]
+    inputs = Inputs(data, cusps=cusps, particles=particles)
+    gaussian = inputs.count == dims if gaussian is None else gaussian
+    width = min(100 * (dims + 1), 800) if width is None else width
+    rng = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(data), generator=rng)
     aside = max(1, int(held_out * len(data)))
-    check, train = data[order[:aside]], data[order[aside:]]
-    averaged, best, kept = copy.deepcopy(net), float("inf"), copy.deepcopy(net)
-    optimiser = torch.optim.Adam(net.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    every, running = max(1, steps // 40), 0.0
-    for step in tqdm(range(1, steps + 1), desc="score matching", disable=not progress):
-        some = train[torch.randint(len(train), (min(batch, len(train)),), generator=rng)]
-        loss = net.excess(some).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), 10.0)
-        optimiser.step()
-        schedule.step()
-        running = loss.item() if step == 1 else 0.95 * running + 0.05 * loss.item()
-        decay = min(0.99, step / (step + 10))
-        with torch.no_grad():
-            for mean, now in zip(averaged.parameters(), net.parameters(), strict=True):
-                mean.lerp_(now, 1 - decay)
-            if step % every == 0 or step == steps:
-                score = float(torch.cat([averaged.excess(p) for p in check.split(4096)]).mean())
-                for name, value in (("step", step), ("train", running), ("held_out", score)):
-                    history[name].append(float(value))
-                if score < best:
-                    best, kept = score, copy.deepcopy(averaged)
-    return kept, best
+    history: dict[str, list[float]] = {"gain": [], "ridge": [], "held_out": []}
+    parts = data[order[aside:]], data[order[:aside]]
+
+    def network(gain: float, member: int) -> CosineLogPsi:
+        return CosineLogPsi(inputs, width, gain, gaussian, 1000 * seed + member)
+
+    best: tuple[float, float, float, tuple[Averages, ...]] | None = None
+    for gain in tqdm(GAINS, desc="score matching", disable=not progress):
+        found = tuple(network(gain, 0).averages(part) for part in parts)
+        scores = _scores(*found).tolist()
+        for ridge, score in zip(RIDGES, scores, strict=True):
+            for name, value in zip(history, (gain, ridge, score), strict=True):
+                history[name].append(value)
+            if best is None or score < best[0]:
+                best = score, gain, ridge, found
+    assert best is not None
+    score, gain, ridge, found = best
+    nets = []
+    for member in range(members):
+        nets.append(network(gain, member))
+        halves = found if member == 0 else [nets[-1].averages(part) for part in parts]
+        shares = [len(part) / len(data) for part in parts]
+        matrix, vector = (
+            sum(share * half[which] for share, half in zip(shares, halves, strict=True))
+            for which in (0, 1)
+        )
+        nets[-1].output = _solve(matrix, vector, (ridge,))[0]
+    return committee(nets, pin=pin, pinned=pinned, history=history, kinetic=-score)
+
+
+def _solve(matrix: Tensor, vector: Tensor, ridges: Sequence[float]) -> Tensor:
+    """Minima of c.matrix.c/2 + vector.c + decay, (ridges, features)."""
+    values, axes = torch.linalg.eigh(matrix)
+    weakened = values.clamp(min=0) + values[-1] * torch.tensor(ridges, dtype=values.dtype)[:, None]
+    return -((axes.T @ vector) / weakened) @ axes.T
+
+
+def _scores(train: Averages, check: Averages) -> Tensor:
+    """<V - E> over the held-out points for each strength of decay."""
+    outputs = _solve(train[0], train[1], RIDGES)
+    return (outputs @ check[0] * outputs).sum(1) / 2 + outputs @ check[1] + check[2]
+
+
+class CosineLogPsi:
+    """log psi = sum_k c_k cos(w_k.u + b_k) + d.u, with u the inputs, plus a Gaussian's if asked."""
+
+    def __init__(self, inputs: Inputs, width: int, gain: float, gaussian: bool, seed: int) -> None:
+        rng = torch.Generator().manual_seed(seed)
+        draw = torch.randn(inputs.count, width, generator=rng, dtype=torch.float64)
+        self.weights = gain * draw / inputs.count**0.5
+        self.phases = 2 * math.pi * torch.rand(width, generator=rng, dtype=torch.float64)
+        self.inputs, self.gaussian = inputs, gaussian
+        self.output = torch.zeros(width + inputs.count, dtype=torch.float64)
+
+    def _features(self, points: Tensor) -> Jet:
+        """Features (B, K), gradients (B, D, K) and Laplacians (B, K)."""
+        seen, slope, bend = self.inputs.jet(points)
+        angle = seen @ self.weights + self.phases
+        sine, cosine = angle.sin(), angle.cos()
+        along = slope @ self.weights
+        bends = -sine * (bend @ self.weights) - cosine * along.square().sum(1)
+        return (
+            torch.cat([cosine, seen], dim=1),
+            torch.cat([-sine[:, None, :] * along, slope], dim=2),
+            torch.cat([bends, bend], dim=1),
+        )
+
+    def _envelope(self, points: Tensor) -> Jet:
+        """The Gaussian with the moments of the data, or 1."""
+        whiten = self.inputs.whiten * float(self.gaussian)
+        scaled = (points - self.inputs.centre) @ whiten
+        laplacian = -whiten.square().sum() / 2
+        return -scaled.square().sum(1) / 4, -scaled @ whiten / 2, laplacian.expand(len(points))
+
+    def averages(self, points: Tensor) -> Averages:
+        """Quadratic, linear and constant part of <V - E> over the points, in the output weights."""
+        size = len(self.output)
+        matrix, vector = points.new_zeros(size, size), points.new_zeros(size)
+        constant = points.new_zeros(())
+        straight = self.inputs.count == points.shape[1]
+        for some in points.split(1000):
+            _, gradient, laplacian = self._envelope(some)
+            constant += (laplacian + gradient.square().sum(1)).sum() / 2
+            if straight:
+                rise, bend = self._along_lines(some)
+                matrix += rise.T @ rise
+                vector += bend / 2 + ((gradient @ self._lines) * rise).sum(0)
+            else:
+                _, slopes, bends = self._features(some)
+                flat = slopes.flatten(0, 1)
+                matrix += flat.T @ flat
+                vector += bends.sum(0) / 2 + gradient.flatten() @ flat
+        if straight:
+            matrix *= self._lines.T @ self._lines
+        return matrix / len(points), vector / len(points), constant / len(points)
+
+    @property
+    def _lines(self) -> Tensor:
+        """Gradients of what a feature is a function of, (D, K), where no distance is an input."""
+        whiten = self.inputs.whiten
+        return torch.cat([whiten @ self.weights, whiten], dim=1)
+
+    def _along_lines(self, points: Tensor) -> tuple[Tensor, Tensor]:
+        """Derivative of each feature along its line (B, K), and the sum of its Laplacian (K,)."""
+        seen = self.inputs(points)
+        angle = seen @ self.weights + self.phases
+        bends = -angle.cos().sum(0) * self._lines[:, : len(self.phases)].square().sum(0)
+        rise = torch.cat([-angle.sin(), torch.ones_like(seen)], dim=1)
+        return rise, torch.cat([bends, bends.new_zeros(seen.shape[1])])
+
+    def __call__(self, points: Tensor) -> Tensor:
+        """log psi up to a constant, (B,) at points (B, D)."""
+        return self.derivatives(points)[0]
+
+    def derivatives(self, points: Tensor) -> Jet:
+        """log psi (B,), its gradient (B, D) and its Laplacian (B,) at points (B, D)."""
+        features, envelope = self._features(points), self._envelope(points)
+        value, gradient, laplacian = (
+            ours @ self.output + base for ours, base in zip(features, envelope, strict=True)
+        )
+        return value, gradient, laplacian

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from qdens_nb.mpnn._forward import fit_forward
 from qdens_nb.mpnn._gauss_newton import Residuals, cross_validated
-from qdens_nb.mpnn._log_psi import LogPsi, Recovered, committee
+from qdens_nb.mpnn._log_psi import Inputs, LogPsi, Recovered, committee
 from qdens_nb.mpnn._wavefunctions import check_points
 
 #: Fewer values than this leave no second derivative to speak of.
@@ -157,9 +157,10 @@ def potential_from_values(
     psi = psi * clear.sum().sign()
     history: dict[str, list[float]] = {"step": [], "train": [], "held_out": []}
 
+    inputs = Inputs(data, cusps=cusps, particles=particles)
+
     def network(number: int) -> LogPsi:
-        net = LogPsi(data, cusps=cusps, particles=particles, width=width, seed=number)
-        return net.double()
+        return LogPsi(inputs, width=width, seed=number)
 
     found = cross_validated(
         lambda number: _residuals(network(number), data, psi, errors),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -20,6 +21,14 @@ from torch import Tensor
 from qdens_nb.mpnn._wavefunctions import check_points
 
 Jet = tuple[Tensor, Tensor, Tensor]
+
+
+class HasDerivatives(Protocol):
+    """log psi of points, and its value, gradient and Laplacian."""
+
+    def __call__(self, points: Tensor) -> Tensor: ...
+
+    def derivatives(self, points: Tensor) -> Jet: ...
 
 
 @dataclass(frozen=True)
@@ -125,8 +134,8 @@ def _silu(z: Tensor) -> Jet:
     return z * gate, gate + z * fall, fall * (2 + z * (1 - 2 * gate))
 
 
-class LogPsi(torch.nn.Module):
-    """Network for log psi of D coordinates and of distances at which it may have a kink.
+class Inputs(torch.nn.Module):
+    """What a network for log psi sees: scaled coordinates, and distances at which it has kinks.
 
     Parameters
     ----------
@@ -136,60 +145,43 @@ class LogPsi(torch.nn.Module):
         Fixed points in the space of one particle; the distance of each particle is an input.
     particles : int
         Among which the coordinates are shared; the distances of pairs are inputs.
-    gaussian : bool
-        Whether the network is added to the log psi of the Gaussian with the moments of `points`.
-    width, layers : int
-        Of the hidden layers.
-    seed : int
-        Of the weights.
     """
 
+    centre: Tensor
+    whiten: Tensor
+    maps: Tensor
+    places: Tensor
+
     def __init__(
-        self,
-        points: Tensor,
-        *,
-        cusps: Sequence[Sequence[float]] = (),
-        particles: int = 1,
-        gaussian: bool = False,
-        width: int = 64,
-        layers: int = 2,
-        seed: int = 0,
+        self, points: Tensor, *, cusps: Sequence[Sequence[float]] = (), particles: int = 1
     ) -> None:
         super().__init__()
         dims = points.shape[1]
         if particles < 1 or dims % particles:
             raise ValueError(f"particles={particles} do not share {dims} coordinates evenly")
-        values, axes = torch.linalg.eigh(torch.atleast_2d(torch.cov(points.double().T)))
+        values, axes = torch.linalg.eigh(torch.atleast_2d(torch.cov(points.T)))
         if values[0] <= 1e-9 * values[-1]:
             raise ValueError("the points lie in a subspace: one of the coordinates is redundant")
-        self.register_buffer("centre", points.double().mean(0).float())
-        self.register_buffer("whiten", (axes @ torch.diag(values**-0.5) @ axes.T).float())
         maps, places = _distances(dims, particles, cusps)
+        self.register_buffer("centre", points.mean(0))
+        self.register_buffer("whiten", axes @ torch.diag(values**-0.5) @ axes.T)
         self.register_buffer("maps", maps)
         self.register_buffer("places", places)
         self.scale = float(values.mean().sqrt())
-        self.gaussian = gaussian
-        self.perceptron = Perceptron([dims + len(maps), *[width] * layers, 1], seed=seed)
+        self.count = dims + len(maps)
 
-    def inputs(self, points: Tensor) -> Tensor:
-        """What the network sees, (B, inputs)."""
+    def forward(self, points: Tensor) -> Tensor:
+        """Inputs (B, count) at points (B, D)."""
         scaled = (points - self.centre) @ self.whiten
         if not len(self.maps):
             return scaled
         apart = torch.einsum("ckd,bd->bck", self.maps, points) - self.places
         return torch.cat([scaled, apart.square().sum(-1).sqrt() / self.scale], dim=1)
 
-    def forward(self, points: Tensor) -> Tensor:
-        """log psi up to a constant, (B,) at points (B, D)."""
-        seen = self.inputs(points)
-        phi = self.perceptron(seen)
-        return phi - seen[:, : points.shape[1]].square().sum(1) / 4 if self.gaussian else phi
-
-    def derivatives(self, points: Tensor) -> Jet:
-        """log psi (B,), its gradient (B, D) and its Laplacian (B,) at points (B, D)."""
-        scaled = (points - self.centre) @ self.whiten
-        value, slope = scaled, self.whiten.expand(len(points), -1, -1)
-        bend = torch.zeros_like(scaled)
+    def jet(self, points: Tensor) -> Jet:
+        """Inputs (B, count), their gradients (B, D, count) and Laplacians (B, count)."""
+        value = (points - self.centre) @ self.whiten
+        slope, bend = self.whiten.expand(len(points), -1, -1), torch.zeros_like(value)
         if len(self.maps):
             apart = torch.einsum("ckd,bd->bck", self.maps, points) - self.places
             far = apart.square().sum(-1).sqrt()
@@ -199,17 +191,24 @@ class LogPsi(torch.nn.Module):
             value = torch.cat([value, far / self.scale], dim=1)
             slope = torch.cat([slope, along / self.scale], dim=2)
             bend = torch.cat([bend, rest / far / self.scale], dim=1)
-        phi, gradient, laplacian = self.perceptron.carry(value, slope, bend)
-        if self.gaussian:
-            phi = phi - scaled.square().sum(1) / 4
-            gradient = gradient - scaled @ self.whiten.T / 2
-            laplacian = laplacian - self.whiten.square().sum() / 2
-        return phi, gradient, laplacian
+        return value, slope, bend
 
-    def excess(self, points: Tensor) -> Tensor:
-        """V - E = (laplace phi + |grad phi|^2) / 2, (B,) at points (B, D)."""
-        _, gradient, laplacian = self.derivatives(points)
-        return (laplacian + gradient.square().sum(1)) / 2
+
+class LogPsi(torch.nn.Module):
+    """Perceptron for log psi of the `Inputs`, in double precision."""
+
+    def __init__(self, inputs: Inputs, *, width: int = 16, layers: int = 2, seed: int = 0) -> None:
+        super().__init__()
+        self.inputs = inputs
+        self.perceptron = Perceptron([inputs.count, *[width] * layers, 1], seed=seed).double()
+
+    def forward(self, points: Tensor) -> Tensor:
+        """log psi up to a constant, (B,) at points (B, D)."""
+        return self.perceptron(self.inputs(points))
+
+    def derivatives(self, points: Tensor) -> Jet:
+        """log psi (B,), its gradient (B, D) and its Laplacian (B,) at points (B, D)."""
+        return self.perceptron.carry(*self.inputs.jet(points))
 
 
 def _distances(
@@ -217,25 +216,25 @@ def _distances(
 ) -> tuple[Tensor, Tensor]:
     """Maps (C, k, D) and places (C, k): the distances are |map x - place|."""
     k = dims // particles
-    blocks = torch.eye(dims).reshape(particles, k, dims)
+    blocks = torch.eye(dims, dtype=torch.float64).reshape(particles, k, dims)
     maps, places = [], []
     for cusp in cusps:
         if len(cusp) != k:
             raise ValueError(f"a cusp has {len(cusp)} coordinates; a particle has {k}")
         for block in blocks:
             maps.append(block)
-            places.append(torch.tensor([float(c) for c in cusp]))
+            places.append(torch.tensor([float(c) for c in cusp], dtype=torch.float64))
     for one in range(particles):
         for other in range(one):
             maps.append(blocks[one] - blocks[other])
-            places.append(torch.zeros(k))
+            places.append(torch.zeros(k, dtype=torch.float64))
     if not maps:
-        return torch.zeros(0, k, dims), torch.zeros(0, k)
+        return blocks.new_zeros(0, k, dims), blocks.new_zeros(0, k)
     return torch.stack(maps), torch.stack(places)
 
 
 def committee(
-    members: Sequence[LogPsi],
+    members: Sequence[HasDerivatives],
     *,
     pin: Sequence[float],
     pinned: float,
@@ -244,7 +243,6 @@ def committee(
 ) -> Recovered:
     """The potential of the mean of several log psi, pinned to a value at a point."""
     dims = len(pin)
-    members = [member.double() for member in members]
 
     def excess(points: Tensor) -> Tensor:
         parts = [torch.zeros(0, dtype=torch.float64)]

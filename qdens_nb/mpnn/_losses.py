@@ -49,8 +49,9 @@ def local_energy(
     def loss(deviation: Tensor) -> Tensor:
         return huber_loss(deviation / scale, torch.zeros_like(deviation))
 
-    everywhere = loss(kinetic + net.unpinned(points))
-    return everywhere + 0.05 * loss(pin_kinetic + net.unpinned(net.pin))
+    potential = net.unpinned(torch.cat([points, net.pin]))
+    everywhere = loss(kinetic + potential[:-1])
+    return everywhere + 0.05 * loss(pin_kinetic + potential[-1:])
 
 
 def penalty(net: PotentialNet) -> Tensor:

@@ -60,9 +60,9 @@ class Settings:
 
 
 METHODS = {
-    "qpnn": Settings("uniform", samples=5000, steps=2000),
-    "qpnn_ms": Settings("metropolis", samples=5000, steps=2000),
-    "mpnn": Settings("metropolis", samples=5000, steps=2000, strength=1e-3),
+    "qpnn": Settings("uniform", samples=2500, steps=2000),
+    "qpnn_ms": Settings("metropolis", samples=2500, steps=2000),
+    "mpnn": Settings("metropolis", samples=2500, steps=2000, strength=1e-3),
     "local_energy": Settings(
         "mixed",
         samples=60_000,
@@ -139,7 +139,9 @@ class Recovery:
         self._rng = torch.Generator().manual_seed(seed + 1)
         self._draw()
         self._pin_kinetic = self.wave.kinetic(self.network.pin)
-        self._optimizer = torch.optim.Adam(self.network.parameters(), lr=set_.learning_rate[0])
+        self._optimizer = torch.optim.Adam(
+            self.network.parameters(), lr=set_.learning_rate[0], fused=True
+        )
 
     def _draw(self) -> None:
         """Points, and what the losses need of psi there."""
@@ -154,7 +156,9 @@ class Recovery:
         psi, _, laplacian = wave.derivatives(points)
         kinetic = -0.5 * laplacian / psi
         sound = torch.isfinite(kinetic)
-        self.points, self._psi, self._kinetic = points[sound], psi[sound], kinetic[sound]
+        # Networks are in single precision; what they are compared with was made in double.
+        self.points, self._psi = points[sound], psi[sound].float()
+        self._kinetic = kinetic[sound].float()
         self._slope = (
             wave.kinetic_gradient(self.points) if self.method in ("qpnn", "qpnn_ms") else None
         )

@@ -10,6 +10,7 @@ _APPS = {
     "FriedelApp": "qdens_nb.widgets._friedel",
     "GroundStateApp": "qdens_nb.widgets._nqs_live",
     "LivePlot": "qdens_nb.widgets._live_plot",
+    "PotentialApp": "qdens_nb.widgets._potential",
     "QuantumDotsApp": "qdens_nb.widgets._quantum_dots",
     "QuenchApp": "qdens_nb.widgets._quench",
     "WeddingCakeApp": "qdens_nb.widgets._wedding_cake",

@@ -1,0 +1,328 @@
+"""A potential that is learnt from a wave function before one's eyes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import xarray as xr
+
+from qdens_nb.mpnn._recovery import METHODS
+from qdens_nb.widgets._background import Background, Report, Stopped
+from qdens_nb.widgets._lattice_words import status
+from qdens_nb.widgets._panels import WIDTH, save_picture
+from qdens_nb.widgets._potential_figure import PotentialFigure
+from qdens_nb.widgets._potential_run import LINE_OSCILLATOR, Choice, Training, noisy_recovery
+from qdens_nb.widgets._potential_words import potential_words
+
+_SYSTEMS = {
+    "hydrogen 1s": "hydrogen_1s",
+    "hydrogen 2s": "hydrogen_2s",
+    "hydrogen 2p": "hydrogen_2p",
+    "oscillator on a line, state n": LINE_OSCILLATOR,
+    "oscillator in 2D": "oscillator_2d",
+    "oscillator in 3D": "oscillator_3d",
+    "Morse potential": "morse",
+    "Pöschl-Teller potential": "poschl_teller",
+    "double well": "double_well",
+    "Hooke's atom in 2D (two electrons)": "hooke_2d",
+    "Hooke's atom in 3D (two electrons)": "hooke_3d",
+}
+_METHODS = {
+    "QPNN: slope of E, uniform points": "qpnn",
+    "QPNN + Metropolis sampling": "qpnn_ms",
+    "MPNN: HΨ = EΨ (the paper)": "mpnn",
+    "local energy (ours)": "local_energy",
+}
+_SAMPLES = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000)
+_STRENGTHS = (0.0, *(10.0**power for power in range(-6, 2)))
+_ORDER = ("system", "method", "n", "samples", "strength", "noise")
+#: seconds from picture to picture: at least, and at most if the browser is slow
+_REDRAW, _PATIENCE = 0.2, 1.0
+
+
+class PotentialApp:
+    """Live training of the potential behind a wave function.
+
+    A move of a control shows the untrained potential; Start trains it in the background.
+
+    Parameters
+    ----------
+    seed : int
+        Of the points, the network and the batches.
+    **start
+        Values to begin with: system (a name of `qdens_nb.mpnn.wave_function`, or "oscillator"
+        with the state n = 0..6), method ("qpnn", "qpnn_ms", "mpnn", "local_energy"), samples
+        (100, 200, 500, ... 20,000, 60,000), strength (lambda of "mpnn": 0, 1e-6, 1e-5, ... 10),
+        noise (per cent of psi; for "local_energy").
+
+    Attributes
+    ----------
+    data : Dataset
+        What `Training.view` returns: the potential found and the exact one, the local energy,
+        the history, energy and errors.
+    controls : dict of ipywidgets
+        All controls by the names above, and ``plane``, which shows maps.
+
+    Examples
+    --------
+    >>> app = PotentialApp(system="oscillator", n=0, method="local_energy", samples=1000)
+    >>> app.advance(100)
+    >>> app.data.attrs["step"]
+    100
+    """
+
+    def __init__(self, *, seed: int = 0, **start: Any) -> None:
+        known = (*_ORDER, "plane")
+        unknown = sorted(set(start) - set(known))
+        if unknown:
+            raise TypeError(f"unknown control {', '.join(unknown)}; there is {', '.join(known)}")
+        self.seed = seed
+        self._lock = threading.RLock()
+        self._job = Background()
+        self._quiet = False
+        self._drawn = 0.0
+        self._takes_noise = noisy_recovery() is not None
+        self.controls = self._make_controls()
+        self._move(start)
+        self.start_button, self.pause_button, self.restart_button = (
+            ipywidgets.Button(
+                description=label, tooltip=tip, button_style=style,
+                layout=ipywidgets.Layout(width="100px"),
+            )
+            for label, tip, style in (
+                ("Start", "train on from here", "primary"),
+                ("Pause", "stop after this step", ""),
+                ("Restart", "forget what was learnt, and train", ""),
+            )
+        )  # fmt: skip
+        self.status = ipywidgets.Label()
+        self.text = ipywidgets.HTML()
+        self._drawing = PotentialFigure()
+        self._renew()
+        self._drawing.to_widget()
+        for name, control in self.controls.items():
+            control.observe(partial(self._on_control, name), names="value")
+        self.start_button.on_click(lambda _: self.start())
+        self.pause_button.on_click(lambda _: self.pause())
+        self.restart_button.on_click(lambda _: self.restart())
+        self.widget = self._assemble()
+        self.widget.observe(lambda _: self.pause(), names="comm")
+
+    def _make_controls(self) -> dict[str, Any]:
+        common: dict[str, Any] = {
+            "style": {"description_width": "105px"},
+            "layout": ipywidgets.Layout(width="375px"),
+        }
+        made: dict[str, Any] = {
+            name: ipywidgets.Dropdown(options=options, value=value, description=name, **common)
+            for name, options, value in (
+                ("system", _SYSTEMS, "hydrogen_1s"),
+                ("method", _METHODS, "mpnn"),
+            )
+        }
+        made["n"] = ipywidgets.IntSlider(
+            value=2, max=6, description="state n", disabled=True, **common
+        )
+        made["samples"] = ipywidgets.SelectionSlider(
+            options=[(f"{count:,}", count) for count in _SAMPLES],
+            value=METHODS["mpnn"].samples, description="samples", continuous_update=False, **common,
+        )  # fmt: skip
+        made["strength"] = ipywidgets.SelectionSlider(
+            options=[(f"{value:g}", value) for value in _STRENGTHS],
+            value=METHODS["mpnn"].strength, description="λ (pin)", **common,
+        )  # fmt: skip
+        made["noise"] = ipywidgets.FloatSlider(
+            value=0.0, max=5.0, step=0.1, description="noise of Ψ (%)", readout_format=".1f",
+            disabled=True, **common,
+        )  # fmt: skip
+        made["plane"] = ipywidgets.ToggleButton(
+            description="Plane z = 0", tooltip="maps of the potential in the plane z = 0",
+            layout=ipywidgets.Layout(width="110px"),
+        )  # fmt: skip
+        return made
+
+    def _assemble(self) -> ipywidgets.VBox:
+        wrap = ipywidgets.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px")
+        buttons = [self.start_button, self.pause_button, self.restart_button]
+        return ipywidgets.VBox(
+            [
+                ipywidgets.Box([self.controls[name] for name in _ORDER], layout=wrap),
+                ipywidgets.HBox([*buttons, self.controls["plane"], self.status]),
+                self._drawing.figure,
+                self.text,
+            ],
+            layout=ipywidgets.Layout(max_width=f"{WIDTH + 20}px"),
+        )
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The controls' values."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    @property
+    def figure(self) -> Any:
+        """The figure."""
+        return self._drawing.figure
+
+    @property
+    def running(self) -> bool:
+        """Whether it is training."""
+        return self._job.running
+
+    def set(self, **values: Any) -> None:
+        """Move several controls at once."""
+        with self._lock:
+            self._move(values)
+            self._apply(*values)
+
+    def _on_control(self, name: str, change: Any) -> None:
+        with self._lock:
+            if self._quiet:
+                return
+            try:
+                self._move({name: change["new"]})
+                self._apply(name)
+            except Exception as error:
+                self._tell(error)
+
+    def _move(self, values: dict[str, Any]) -> None:
+        """Move controls, and those that depend on them where they are not given."""
+        controls, self._quiet = self.controls, True
+        try:
+            if "method" in values:
+                controls["samples"].value = METHODS[values["method"]].samples
+            for name, value in values.items():
+                controls[name].value = value
+            method, system = controls["method"].value, controls["system"].value
+            controls["n"].disabled = system != LINE_OSCILLATOR
+            controls["strength"].disabled = method != "mpnn"
+            noisy = self._takes_noise and method == "local_energy"
+            controls["noise"].disabled = not noisy
+            if not noisy:
+                controls["noise"].value = 0.0
+        finally:
+            self._quiet = False
+
+    def _apply(self, *changed: str) -> None:
+        """Follow the controls: another training, unless only the view changes."""
+        if set(changed) <= {"plane"}:
+            self._show(self.data)
+        else:
+            self._job.stop()
+            self._renew()
+
+    def _renew(self) -> None:
+        values = {name: self.controls[name].value for name in _ORDER}
+        values["noise"] /= 100
+        self.training = Training(Choice(**values, seed=self.seed))
+        self._show(self.training.view())
+        self._rest("Untrained: press Start")
+
+    def _rest(self, text: str) -> None:
+        self.start_button.disabled, self.pause_button.disabled = False, True
+        self.status.value = text
+
+    def start(self) -> None:
+        """Train in the background, to the end of the method's steps or as many more."""
+        with self._lock:
+            training = self.training
+            steps = training.steps - training.step or training.steps
+            self.start_button.disabled, self.pause_button.disabled = True, False
+            self.status.value = "Drawing points" if training.trainer is None else "Going on"
+
+            def work(report: Report) -> None:
+                training.run(steps, lambda: report(""))
+
+            self._job.start(
+                work,
+                lambda _: self._on_step(training),
+                lambda _, error: self._on_end(training, error),
+            )
+
+    def pause(self) -> None:
+        """Stop at the next step; what was learnt is kept."""
+        with self._lock:
+            self._job.stop()
+            if not self.pause_button.disabled:
+                self._rest(f"Paused at step {self.training.step:,}")
+
+    def restart(self) -> None:
+        """Forget what was learnt, and train."""
+        with self._lock:
+            self._job.stop()
+            self._renew()
+            self.start()
+
+    def close(self) -> None:
+        """Stop, and close the widgets."""
+        self.pause()
+        self.widget.close()
+        self.figure.close()
+
+    def advance(self, steps: int) -> None:
+        """Train for so many steps at once (for scripts and tests)."""
+        self.pause()
+        self.training.run(steps)
+        self._show(self.training.view())
+        self.status.value = self._progress(self.training)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait until nothing runs (for scripts and tests)."""
+        self._job.wait(timeout)
+
+    def _progress(self, training: Training) -> str:
+        return f"Step {training.step:,} of {max(training.steps, training.step):,}"
+
+    def _on_step(self, training: Training) -> None:
+        waited = time.monotonic() - self._drawn
+        if waited < _REDRAW or (waited < _PATIENCE and self._drawing.waits()):
+            return
+        data = training.view()
+        with self._lock:
+            if training is self.training and not self.pause_button.disabled:
+                self._show(data)
+                self.status.value = self._progress(training)
+        self._drawn = time.monotonic()
+
+    def _on_end(self, training: Training, error: BaseException | None) -> None:
+        try:
+            data = training.view()
+        except Exception as caught:
+            error = caught
+        with self._lock:
+            going_on = isinstance(error, Stopped) and not self.pause_button.disabled
+            if training is not self.training or going_on:
+                return
+            if error is not None and not isinstance(error, Stopped):
+                self._tell(error)
+                return
+            self._show(data)
+            if error is None:
+                self._rest(f"{training.step:,} steps done")
+
+    def _tell(self, error: BaseException) -> None:
+        self._rest("Failed: see below")
+        self.text.value = status(f"<b>Stopped by {type(error).__name__}:</b> {error}")
+
+    def _show(self, data: xr.Dataset) -> None:
+        self.data = data
+        plane = self.controls["plane"]
+        plane.disabled = "plane_found" not in data
+        wanted = plane.value and not plane.disabled
+        with self._drawing.figure.batch_update():
+            if wanted != self._drawing.maps_shown:
+                self._drawing.show_maps(wanted)
+            self._drawing.show(data)
+        self.text.value = status(potential_words(data))
+
+    def save_picture(self, path: str | Path, scale: float = 1.5) -> None:
+        """Write the figure as a picture, for pages without a kernel (needs Chromium)."""
+        save_picture(self.figure, path, scale)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        return self.widget._repr_mimebundle_(**kwargs)
