@@ -22,13 +22,15 @@ _BLOCK = re.compile(r"(<!-- results:([\w-]+) -->\n).*?(<!-- /results -->)", re.D
 
 
 def cell(value: Any) -> str:
-    """Text of one cell: three significant digits, a dash for what was not measured.
+    """Text of one cell: three significant digits, a dash for what was not measured, "to" in a range.
 
     >>> cell(0.012345), cell(14), cell(None), cell("HF")
     ('0.0123', '14', '-', 'HF')
     """
     if value is None:
         return "-"
+    if isinstance(value, list):
+        return " to ".join(cell(entry) for entry in value)
     if isinstance(value, float):
         return f"{value:.3g}"
     return str(value).replace("|", r"\|")

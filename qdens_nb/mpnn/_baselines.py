@@ -88,3 +88,26 @@ def spline_inversion(x: Array, psi: Array, sigma: Array, slack: float, at: Array
     spline = UnivariateSpline(x, psi, w=1 / sigma, k=5, s=slack * len(x))
     with np.errstate(divide="ignore", invalid="ignore"):
         return spline.derivative(2)(at) / (2 * spline(at))
+
+
+def histogram_potential(data: Tensor, at: Tensor, width: float) -> Tensor:
+    """V - E on a line from the second difference of the root of a histogram.
+
+    Parameters
+    ----------
+    data, at : (N,) and (B,) tensor
+        Samples of |psi|^2, and points; each gets the value of its bin, NaN where a bin is empty.
+    width : float
+        Of a bin.
+    """
+    low = float(data.min()) - 2 * width
+    bins = int((float(data.max()) - low) / width) + 3
+    counts = torch.bincount(((data - low) / width).long(), minlength=bins).double()
+    root = counts.sqrt()
+    bend = (root[2:] - 2 * root[1:-1] + root[:-2]) / width**2
+    inside = torch.full((bins,), torch.nan, dtype=torch.float64)
+    empty = (counts[2:] == 0) | (counts[1:-1] == 0) | (counts[:-2] == 0)
+    inside[1:-1] = torch.where(empty, torch.nan, bend / (2 * root[1:-1]))
+    where = ((at - low) / width).floor().long()
+    outside = (where < 0) | (where >= bins)
+    return torch.where(outside, torch.nan, inside[where.clamp(0, bins - 1)])

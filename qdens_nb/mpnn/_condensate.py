@@ -25,7 +25,6 @@ Array = NDArray[np.float64]
 #: iterations of the ground state and of its response
 _ITERATIONS = 400
 _BINOMIAL = np.array([1.0, 4.0, 6.0, 4.0, 1.0])
-_ANGLES = np.linspace(-0.5, 0.5, 33) * np.pi
 
 
 class Box:
@@ -69,7 +68,7 @@ class Box:
         return sx @ (self._all_k * (sx.T @ values @ sy)) @ sy.T
 
     def local_energy(self, density: Array, least: float = 0.0) -> Array:
-        """a laplace(sqrt(n)) / sqrt(n); `least` stands for densities below it in the denominator."""
+        """a laplace(sqrt(n)) / sqrt(n), below the line with at least the root of `least`."""
         least = max(least, 1e-12 * float(density.max()))
         root = np.sqrt(np.maximum(density, least))
         return self.scale * self.laplacian(np.sqrt(density)) / root
@@ -130,33 +129,17 @@ class Box:
             float((x * t * y).sum() + (u * potential * v).sum())
             for x, y, u, v in ((c, c, psi, psi), (c, d, psi, along), (d, d, along, along))
         ]
-        if not strength:
-            return 0.5 * float(np.arctan2(-2 * q[1], q[2] - q[0]))
-        m = strength / 2 * _BINOMIAL
-        m = m * [float((psi ** (4 - k) * along**k).sum()) for k in range(5)]
-        powers = np.arange(5)
-
-        def energy(angle: Any) -> Any:
-            cosine, sine = np.cos(angle)[..., None], np.sin(angle)[..., None]
-            quartic = (m * cosine ** (4 - powers) * sine**powers).sum(-1)
-            cosine, sine = cosine[..., 0], sine[..., 0]
-            return q[0] * cosine**2 + 2 * q[1] * cosine * sine + q[2] * sine**2 + quartic
-
-        best = float(_ANGLES[int(np.argmin(energy(_ANGLES)))])
-        # the energy has the harmonics 0, 2 and 4 of the angle: five values give it exactly
-        nodes = np.arange(5) * np.pi / 5
-        design = np.stack(
-            [np.ones(5), np.cos(2 * nodes), np.sin(2 * nodes), np.cos(4 * nodes), np.sin(4 * nodes)]
-        ).T
-        _, c2, s2, c4, s4 = np.linalg.solve(design, energy(nodes))
-        for _ in range(6):
-            u, w = 2 * best, 4 * best
-            slope = 2 * (s2 * np.cos(u) - c2 * np.sin(u)) + 4 * (s4 * np.cos(w) - c4 * np.sin(w))
-            bend = -4 * (c2 * np.cos(u) + s2 * np.sin(u)) - 16 * (c4 * np.cos(w) + s4 * np.sin(w))
-            if bend <= 0:
-                break
-            best -= float(np.clip(slope / bend, -0.1, 0.1))
-        return best
+        pairs = psi * psi, psi * along, along * along
+        m = [np.vdot(pairs[(k + 1) // 2], pairs[k // 2]) for k in range(5)]
+        e = np.array([q[0], 2 * q[1], q[0] + q[2], 2 * q[1], q[2]])
+        e += strength / 2 * _BINOMIAL * m
+        # the energy is sum_k e_k cos^(4-k) sin^k, its slope over cos^4 a polynomial of tan
+        slope = [-e[3], 4 * e[4] - 2 * e[2], 3 * (e[3] - e[1]), 2 * e[2] - 4 * e[0], e[1]]
+        roots = np.roots(slope)
+        real = roots.real[np.abs(roots.imag) < 1e-9 * (1 + np.abs(roots.real))]
+        if not len(real):
+            return 0.0
+        return float(np.arctan(min(real, key=lambda t: np.polyval(e[::-1], t) / (1 + t * t) ** 2)))
 
     def response(
         self, psi: Array, mu: float, potential: Array, strength: float, source: Array

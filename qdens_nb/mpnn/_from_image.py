@@ -66,8 +66,8 @@ def trap_from_image(
     -------
     Dataset
         ``potential`` with zero mean over the atoms (the image leaves a constant open), ``density``
-        (that of the ground state found, for "network"), ``mu``; ``seen``, where one tenth of the
-        mean density inside the cloud is exceeded: elsewhere the potential is not known.
+        (that of the ground state found, for "network"), ``mu``; ``seen``, where the density
+        exceeds a tenth of its mean over the atoms: elsewhere the potential is hardly known.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def trap_from_image(
     Examples
     --------
     >>> x = (np.arange(32) - 15.5) * 0.4
-    >>> from qdens_nb.mpnn import condensate
+    >>> from qdens_nb.mpnn._condensate import condensate
     >>> image = condensate((x[:, None] ** 2 + x**2) / 2, 0.4, g=0.1, atoms=1e3).density * 0.4**2
     >>> found = trap_from_image(image, 0.4, g=0.1, method="direct")
     >>> round(float(found.potential[16, 24] - found.potential[16, 16]), 2)
@@ -137,7 +137,7 @@ def trap_from_image(
     if images:
         rng = np.random.default_rng(seed)
         again = [
-            invert(1.0 * rng.poisson(total * share), seed + members + i, 1)[0]
+            invert(rng.poisson(total * share).astype(np.float64), seed + members + i, 1)[0]
             for i in range(images)
         ]
         spread: Array = np.std(again, axis=0, ddof=1)

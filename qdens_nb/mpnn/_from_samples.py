@@ -17,7 +17,7 @@ sought at a given state.
 
 The objective is quadratic in :math:`\phi`. With a layer of random cosines, of which the output
 weights alone are learned, its minimum is the solution of one linear system; the width of the random
-weights and the strength of weight decay are those that do best on positions held out.
+weights and the strength of weight decay are those that do best on positions held out, in turn.
 """
 
 from __future__ import annotations
@@ -35,8 +35,10 @@ from qdens_nb.mpnn._wavefunctions import check_points
 #: Fewer points than this leave no second derivative to speak of.
 FEWEST = 200
 #: Standard deviations of the random weights that are tried, and relative strengths of weight decay.
-GAINS = (1.0, 0.5, 0.3, 0.2)
-RIDGES = tuple(10.0**power for power in range(-13, -1))
+GAINS = (1.0, 0.5, 0.25, 0.12)
+RIDGES = tuple(10.0**power for power in range(-12, 0))
+#: Parts of the points; each is held out once to choose between these.
+FOLDS = 5
 
 #: Matrix (K, K), vector (K,) and constant of an objective that is quadratic in K weights.
 Averages = tuple[Tensor, Tensor, Tensor]
@@ -52,7 +54,6 @@ def potential_from_samples(
     gaussian: bool | None = None,
     width: int | None = None,
     members: int = 3,
-    held_out: float = 0.2,
     seed: int = 0,
     progress: bool = False,
 ) -> Recovered:
@@ -77,10 +78,8 @@ def potential_from_samples(
         Random features; by default 200 on a line, 300 to 800 in more dimensions.
     members : int
         Networks whose log psi is averaged.
-    held_out : float
-        Share of the points, in (0, 1), by which the network is chosen; all points are used then.
     seed : int
-        Of the random features and of the held-out points.
+        Of the random features and of the order of the points.
     progress : bool
         Whether a bar is shown.
 
@@ -100,42 +99,29 @@ def potential_from_samples(
         raise ValueError(f"{len(data)} points; expected at least {FEWEST}")
     if members < 1:
         raise ValueError(f"members={members}; expected at least 1")
-    if not 0 < held_out < 1:
-        raise ValueError(f"held_out={held_out}; expected a share between 0 and 1")
     dims = data.shape[1]
     inputs = Inputs(data, cusps=cusps, particles=particles)
     gaussian = inputs.count == dims if gaussian is None else gaussian
     width = min(100 * (dims + 1), 800) if width is None else width
-    rng = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(data), generator=rng)
-    aside = max(1, int(held_out * len(data)))
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
+    parts = [data[rows] for rows in order.tensor_split(FOLDS)]
     history: dict[str, list[float]] = {"gain": [], "ridge": [], "held_out": []}
-    parts = data[order[aside:]], data[order[:aside]]
 
     def network(gain: float, member: int) -> CosineLogPsi:
         return CosineLogPsi(inputs, width, gain, gaussian, 1000 * seed + member)
 
-    best: tuple[float, float, float, tuple[Averages, ...]] | None = None
+    best = float("inf"), 0.0, 0.0
     for gain in tqdm(GAINS, desc="score matching", disable=not progress):
-        found = tuple(network(gain, 0).averages(part) for part in parts)
-        scores = _scores(*found).tolist()
-        for ridge, score in zip(RIDGES, scores, strict=True):
+        net = network(gain, 0)
+        found = [net.averages(part) for part in parts]
+        for ridge, score in zip(RIDGES, _cross_validated(found).tolist(), strict=True):
             for name, value in zip(history, (gain, ridge, score), strict=True):
                 history[name].append(value)
-            if best is None or score < best[0]:
-                best = score, gain, ridge, found
-    assert best is not None
-    score, gain, ridge, found = best
-    nets = []
-    for member in range(members):
-        nets.append(network(gain, member))
-        halves = found if member == 0 else [nets[-1].averages(part) for part in parts]
-        shares = [len(part) / len(data) for part in parts]
-        matrix, vector = (
-            sum(share * half[which] for share, half in zip(shares, halves, strict=True))
-            for which in (0, 1)
-        )
-        nets[-1].output = _solve(matrix, vector, (ridge,))[0]
+            best = min(best, (score, gain, ridge))
+    score, gain, ridge = best
+    nets = [network(gain, member) for member in range(members)]
+    for net in nets:
+        net.output = _solve(*net.averages(data)[:2], (ridge,))[0]
     return committee(nets, pin=pin, pinned=pinned, history=history, kinetic=-score)
 
 
@@ -146,10 +132,15 @@ def _solve(matrix: Tensor, vector: Tensor, ridges: Sequence[float]) -> Tensor:
     return -((axes.T @ vector) / weakened) @ axes.T
 
 
-def _scores(train: Averages, check: Averages) -> Tensor:
-    """<V - E> over the held-out points for each strength of decay."""
-    outputs = _solve(train[0], train[1], RIDGES)
-    return (outputs @ check[0] * outputs).sum(1) / 2 + outputs @ check[1] + check[2]
+def _cross_validated(parts: Sequence[Averages]) -> Tensor:
+    """<V - E> over each part by the weights of the others, for each strength of decay."""
+    totals = [torch.stack([part[which] for part in parts]).sum(0) for which in (0, 1)]
+    scores = []
+    for matrix, vector, constant in parts:
+        train = [(t - p) / (len(parts) - 1) for t, p in zip(totals, (matrix, vector), strict=True)]
+        outputs = _solve(train[0], train[1], RIDGES)
+        scores.append((outputs @ matrix * outputs).sum(1) / 2 + outputs @ vector + constant)
+    return torch.stack(scores).mean(0)
 
 
 class CosineLogPsi:

@@ -29,8 +29,8 @@ _SYSTEMS = {
     "Morse potential": "morse",
     "Pöschl-Teller potential": "poschl_teller",
     "double well": "double_well",
-    "Hooke's atom in 2D (two electrons)": "hooke_2d",
-    "Hooke's atom in 3D (two electrons)": "hooke_3d",
+    "Hooke's atom in 2D": "hooke_2d",
+    "Hooke's atom in 3D": "hooke_3d",
 }
 _METHODS = {
     "QPNN: slope of E, uniform points": "qpnn",
@@ -38,8 +38,14 @@ _METHODS = {
     "MPNN: HΨ = EΨ (the paper)": "mpnn",
     "local energy (ours)": "local_energy",
 }
-_SAMPLES = (100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000)
-_STRENGTHS = (0.0, *(10.0**power for power in range(-6, 2)))
+#: on logarithmic scales, with what the methods begin with
+_SAMPLES = sorted(
+    {100, 250, 500, 1000, 2500, 5000, 10_000, 25_000, 60_000}
+    | {settings.samples for settings in METHODS.values()}
+)
+_STRENGTHS = sorted(
+    {0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0} | {METHODS["mpnn"].strength}
+)
 _ORDER = ("system", "method", "n", "samples", "strength", "noise")
 #: seconds from picture to picture: at least, and at most if the browser is slow
 _REDRAW, _PATIENCE = 0.2, 1.0
@@ -57,8 +63,8 @@ class PotentialApp:
     **start
         Values to begin with: system (a name of `qdens_nb.mpnn.wave_function`, or "oscillator"
         with the state n = 0..6), method ("qpnn", "qpnn_ms", "mpnn", "local_energy"), samples
-        (100, 200, 500, ... 20,000, 60,000), strength (lambda of "mpnn": 0, 1e-6, 1e-5, ... 10),
-        noise (per cent of psi; for "local_energy").
+        (100, 250, 500, ... 60,000), strength (lambda of "mpnn": 0, 1e-6, 1e-5, ... 10), noise (per
+        cent of psi; for "local_energy"), plane (bool).
 
     Attributes
     ----------
@@ -115,8 +121,8 @@ class PotentialApp:
 
     def _make_controls(self) -> dict[str, Any]:
         common: dict[str, Any] = {
-            "style": {"description_width": "105px"},
-            "layout": ipywidgets.Layout(width="375px"),
+            "style": {"description_width": "100px"},
+            "layout": ipywidgets.Layout(width="350px"),
         }
         made: dict[str, Any] = {
             name: ipywidgets.Dropdown(options=options, value=value, description=name, **common)
@@ -197,7 +203,7 @@ class PotentialApp:
             if "method" in values:
                 controls["samples"].value = METHODS[values["method"]].samples
             for name, value in values.items():
-                controls[name].value = value
+                _put(name, controls[name], value)
             method, system = controls["method"].value, controls["system"].value
             controls["n"].disabled = system != LINE_OSCILLATOR
             controls["strength"].disabled = method != "mpnn"
@@ -249,7 +255,7 @@ class PotentialApp:
         with self._lock:
             self._job.stop()
             if not self.pause_button.disabled:
-                self._rest(f"Paused at step {self.training.step:,}")
+                self._rest("Paused")
 
     def restart(self) -> None:
         """Forget what was learnt, and train."""
@@ -302,8 +308,8 @@ class PotentialApp:
                 self._tell(error)
                 return
             self._show(data)
-            if error is None:
-                self._rest(f"{training.step:,} steps done")
+            done = "steps done" if error is None else "steps done, paused"
+            self._rest(f"{training.step:,} {done}")
 
     def _tell(self, error: BaseException) -> None:
         self._rest("Failed: see below")
@@ -326,3 +332,12 @@ class PotentialApp:
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return self.widget._repr_mimebundle_(**kwargs)
+
+
+def _put(name: str, control: Any, value: Any) -> None:
+    options = getattr(control, "options", None)
+    if options is not None:
+        allowed = list(dict(options).values())
+        if value not in allowed:
+            raise ValueError(f"{name}={value!r}; expected one of {', '.join(map(str, allowed))}")
+    control.value = value

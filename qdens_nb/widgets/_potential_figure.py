@@ -18,7 +18,7 @@ _WIDE = FOUND._replace(label="ε wide", color=OKABE_ITO["vermillion"], dash="sol
 _CORE = FOUND._replace(label="ε core", color=OKABE_ITO["green"], dash="dash")
 _LOSS = FOUND._replace(label="loss", color=OKABE_ITO["purple"], dash="dot")
 _SHADE = "rgba(230,159,0,0.22)"
-_GLYPHS = {"solid": "━━", "dash": "╍╍", "dot": "┅┅"}
+_GLYPHS = {"solid": "━━", "dash": "<b>╸╸╸</b>", "dot": "<b>····</b>"}
 
 
 def _key(*parts: tuple[str, str, str]) -> str:
@@ -47,6 +47,8 @@ _ROWS = {
 }
 #: how far below and above E the potential is drawn (Hartree)
 _BELOW, _ABOVE = 5.0, 12.0
+#: share of a map, around a nucleus, that may be darker than its colours go
+_CENTRE = 0.01
 _SMALLEST = 1e-8
 
 
@@ -63,11 +65,8 @@ class PotentialFigure:
         self._answers = self._answered = False
         self._half, self._worst = 0.0, 0.0
         plain: dict[str, Any] = {"mode": "lines", "showlegend": False}
-        shade = go.Scatter(
-            fill="tozeroy", fillcolor=_SHADE, line_width=0, hoverinfo="skip", **plain
-        )
-        self._add("floor", go.Scatter(line_width=0, hoverinfo="skip", **plain), 0)
-        self._add("density", shade.update(fill="tonexty"), 0)
+        bare: dict[str, Any] = {"line_width": 0, "hoverinfo": "skip", **plain}
+        self._add("density", go.Scatter(fill="toself", fillcolor=_SHADE, **bare), 0)
         self._add("exact", line([], [], EXACT, **plain), 0)
         self._add("found", line([], [], FOUND._replace(dash="dash"), **plain), 0)
         self._add("pin", go.Scatter(
@@ -123,6 +122,8 @@ class PotentialFigure:
     def show_maps(self, shown: bool) -> None:
         """Show or hide the maps of the plane z = 0."""
         self._panels.show("maps", shown)
+        for place in range(3):
+            self.figure.data[self._index[f"map {place}"]].visible = shown
         self._panels.place()
 
     def show(self, data: xr.Dataset) -> None:
@@ -135,8 +136,8 @@ class PotentialFigure:
         self._half = spread(data["local_energy"].values - centre, self._half)
         pin, self._answered = data.attrs["pin"][0], False
         with self.figure.batch_update():
-            self._update("floor", x=x[[0, -1]], y=[floor, floor])
-            self._update("density", x=x, y=floor + 0.4 * (high - low) * density)
+            shade = np.pad(floor + 0.4 * (high - low) * density, 1, constant_values=floor)
+            self._update("density", x=np.pad(x, 1, mode="edge"), y=shade)
             for name in ("exact", "found", "local_energy"):
                 self._update(name, x=x, y=data[name].values)
             self._update("pin", x=[pin], y=[np.interp(pin, x, data["exact"].values)])
@@ -156,6 +157,7 @@ class PotentialFigure:
     def _draw_maps(self, data: xr.Dataset, low: float, high: float) -> None:
         found, exact = data["plane_found"].values.T, data["plane_exact"].values.T
         self._worst = spread(found - exact, self._worst)
+        low = max(low, float(np.quantile(exact, _CENTRE)))
         ticks = data["px"].values
         for place, values in enumerate((found, exact, found - exact)):
             self._update(f"map {place}", x=ticks, y=ticks, z=values)

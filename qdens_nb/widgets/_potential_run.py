@@ -100,11 +100,11 @@ def trainer(choice: Choice) -> Trainer:
     if choice.noise > 0:
         noisy = noisy_recovery()
         if noisy is None:
-            raise ValueError(f"noise={choice.noise}; this package has no recovery from noisy values")
+            raise ValueError(
+                f"noise={choice.noise}; this package has no recovery from noisy values"
+            )
         return noisy(choice.name, noise=choice.noise, seed=choice.seed, samples=choice.samples)
-    return Recovery(
-        _wave(choice.name), method=choice.method, seed=choice.seed, **_options(choice)
-    )
+    return Recovery(_wave(choice.name), method=choice.method, seed=choice.seed, **_options(choice))
 
 
 class Scene(NamedTuple):
@@ -220,7 +220,9 @@ class Training:
         wave, nothing = at.wave, float("nan")
         with torch.no_grad():
             if made is not None:
-                body = made.trap if wave.particles > 1 else made.potential
+                body: Callable[[Tensor], Tensor] = (
+                    made.trap if wave.particles > 1 else made.potential
+                )
                 local = made.local_energy(at.points)
             else:
                 net = untrained(choice)

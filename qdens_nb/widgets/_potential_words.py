@@ -24,7 +24,9 @@ def potential_words(data: xr.Dataset) -> str:
 
 
 def _begin(data: xr.Dataset) -> str:
-    drawn = " The potential drawn is the untrained network." if data["found"].notnull().any() else ""
+    drawn = (
+        " The potential drawn is the untrained network." if data["found"].notnull().any() else ""
+    )
     return (
         f"<b>H = {data.attrs['hamiltonian']}</b>, exact energy "
         f"{_signed(float(data['energy_exact']))} Hartree.{drawn} Press Start."
@@ -38,7 +40,9 @@ def _progress(data: xr.Dataset) -> str:
         f"(± statistical); exact {_signed(exact)}, off by {power(abs(energy - exact))}. "
     )
     seconds = float(data["seconds"])
-    return text + f"<b>Time:</b> {seconds_words(seconds)}, {data.attrs['step'] / seconds:.3g} steps/s."
+    return (
+        text + f"<b>Time:</b> {seconds_words(seconds)}, {data.attrs['step'] / seconds:.3g} steps/s."
+    )
 
 
 def _errors(data: xr.Dataset) -> str:
