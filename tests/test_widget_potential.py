@@ -26,6 +26,11 @@ def until(condition, seconds: float = 20.0) -> None:
         time.sleep(0.01)
 
 
+@pytest.fixture(autouse=True)
+def few_points(monkeypatch):
+    monkeypatch.setattr("qdens_nb.mpnn._recovery.JUDGED", 2000)
+
+
 @pytest.fixture
 def app():
     made = PotentialApp(**SMALL)
@@ -92,7 +97,8 @@ def test_pauses_change_nothing():
     np.testing.assert_array_equal(whole.view()["found"], parts.view()["found"])
 
 
-def test_the_weight_of_mpnn_is_nearer_to_the_nucleus_than_that_of_qpnn_ms():
+def test_the_weight_of_mpnn_is_nearer_to_the_nucleus_than_that_of_qpnn_ms(monkeypatch):
+    monkeypatch.setattr("qdens_nb.mpnn._recovery.JUDGED", 20_000)
     found = {
         method: compute(Choice(method=method, samples=100), 1) for method in ("mpnn", "qpnn_ms")
     }
@@ -187,6 +193,13 @@ def test_failures_are_told_in_words(app, monkeypatch):
     monkeypatch.setattr(_potential_run, "scene", fail)
     app.controls["n"].value = 4
     assert "no points" in app.text.value and not app.running
+
+
+def test_a_training_that_fails_is_told(app):
+    app.advance(1)
+    app.training.trainer.network.last.bias.data.fill_(torch.nan)
+    app._show(app.training.view())
+    assert "not a number" in app.text.value
 
 
 def test_figure_fits_the_page_and_messages_are_small(app):

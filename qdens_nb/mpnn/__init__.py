@@ -18,6 +18,13 @@ _NAMES = {
     "Settings": "_recovery",
     "METHODS": "_recovery",
     "recover_potential": "_recovery",
+    "Noise": "_from_values",
+    "potential_from_values": "_from_values",
+    "potential_from_samples": "_from_samples",
+    "Recovered": "_log_psi",
+    "potential_from_density": "_from_density",
+    "trap_from_image": "_from_image",
+    "condensate": "_condensate",
     "direct_inversion": "_direct",
     "grid_state": "_direct",
 }

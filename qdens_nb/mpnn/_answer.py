@@ -9,13 +9,14 @@ import torch
 import xarray as xr
 
 if TYPE_CHECKING:
+    from qdens_nb.mpnn._noisy import NoisyRecovery
     from qdens_nb.mpnn._recovery import Recovery
 
 #: Points of a line, and of a side of a plane (even: none of them is at a nucleus).
 LINE, PLANE = 400, 100
 
 
-def answer(recovery: Recovery) -> xr.Dataset:
+def answer(recovery: Recovery | NoisyRecovery) -> xr.Dataset:
     """Potential and local energy on a grid, the history, the errors."""
     wave = recovery.wave
     energy, stderr = recovery.energy()
@@ -43,12 +44,15 @@ def answer(recovery: Recovery) -> xr.Dataset:
         "samples": settings.samples,
         "steps": recovery.step_number,
         "strength": settings.strength,
-        "inputs": ", ".join(recovery.network.inputs),
-        "parameters": recovery.network.parameter_count,
         "acceptance": recovery.walk.acceptance,
         "rhat": recovery.walk.rhat,
         "pin": list(wave.pin),
     }
+    if network := getattr(recovery, "network", None):
+        found.attrs |= {
+            "inputs": ", ".join(network.inputs),
+            "parameters": network.parameter_count,
+        }
     for name in ("energy", "energy_stderr", "potential", "local_energy", "potential_exact", "trap"):
         if name in found:
             found[name].attrs["units"] = "Hartree"
@@ -58,7 +62,7 @@ def answer(recovery: Recovery) -> xr.Dataset:
     return found
 
 
-def _on_grid(recovery: Recovery) -> xr.Dataset:
+def _on_grid(recovery: Recovery | NoisyRecovery) -> xr.Dataset:
     """Potential, exact potential, local energy and psi on a line or in the plane z = 0."""
     from qdens_nb.mpnn._recovery import WIDE
 
@@ -85,12 +89,13 @@ def _on_grid(recovery: Recovery) -> xr.Dataset:
     )
 
 
-def _trap_on_line(recovery: Recovery) -> xr.Dataset:
+def _trap_on_line(recovery: Recovery | NoisyRecovery) -> xr.Dataset:
     """Potential of one particle on the x axis."""
     from qdens_nb.mpnn._recovery import WIDE
 
+    wave = recovery.wave
     ticks = np.linspace(-WIDE, WIDE, LINE)
-    places = torch.zeros(LINE, recovery.network.body_dims, dtype=torch.float64)
+    places = torch.zeros(LINE, wave.dims // wave.particles, dtype=torch.float64)
     places[:, 0] = torch.from_numpy(ticks)
     fields = {"trap": recovery.trap(places).double()}
     if recovery.wave.trap is not None:

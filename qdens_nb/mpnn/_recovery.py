@@ -16,7 +16,7 @@ from qdens_nb.mpnn import _losses
 from qdens_nb.mpnn._network import PAPER_WIDTHS, PotentialNet
 from qdens_nb.mpnn._sampling import mixed, sample_wave, uniform
 from qdens_nb.mpnn._systems import wave_function
-from qdens_nb.mpnn._wavefunctions import WaveFunction
+from qdens_nb.mpnn._wavefunctions import Field, WaveFunction
 
 #: Half width of the box in which potentials are asked for and judged (paper, below eq. (9)).
 WIDE, CORE = 5.0, 1.0
@@ -239,14 +239,7 @@ class Recovery:
 
     def errors(self, samples: int = JUDGED) -> dict[str, float]:
         """Mean |U - V| over points uniform in [-5, 5]^D and in [-1, 1]^D, eq. (9)."""
-        if self.wave.potential is None:
-            return {"epsilon_wide": float("nan"), "epsilon_core": float("nan")}
-        found = {}
-        for name, half in (("epsilon_wide", WIDE), ("epsilon_core", CORE)):
-            rng = torch.Generator().manual_seed(20210618)
-            points = uniform(self.wave.dims, samples, half, rng)
-            found[name] = float((self.potential(points) - self.wave.potential(points)).abs().mean())
-        return found
+        return box_errors(self.wave, self.potential, samples)
 
     def trap(self, places: Tensor) -> Tensor:
         """Potential of one of several particles, (B, d) -> (B,), without the interaction."""
@@ -272,6 +265,18 @@ class Recovery:
         return answer(self)
 
 
+def box_errors(wave: WaveFunction, potential: Field, samples: int) -> dict[str, float]:
+    """Mean |U - V| over points uniform in [-5, 5]^D and in [-1, 1]^D; nan for an unknown V."""
+    if wave.potential is None:
+        return {"epsilon_wide": float("nan"), "epsilon_core": float("nan")}
+    found = {}
+    for name, half in (("epsilon_wide", WIDE), ("epsilon_core", CORE)):
+        rng = torch.Generator().manual_seed(20210618)
+        points = uniform(wave.dims, samples, half, rng)
+        found[name] = float((potential(points) - wave.potential(points)).abs().mean())
+    return found
+
+
 def recover_potential(
     system: str | WaveFunction,
     method: str = "local_energy",
@@ -292,8 +297,9 @@ def recover_potential(
     seed : int
         Of the points, the network and the batches.
     noise : float
-        Relative noise of the values of psi. Above 0 the method must be ``"local_energy"``, and psi
-        is known at points only (see `potential_from_values`).
+        Relative noise of the values of psi. Above 0 the method must be ``"local_energy"``, psi is
+        known at ``samples`` points only, and ``steps`` are the members of a committee (see
+        `potential_from_values`).
     progress : bool
         Show a bar.
     **options
@@ -321,12 +327,16 @@ def recover_potential(
     if noise < 0:
         raise ValueError(f"noise={noise}; expected 0 or more")
     if noise > 0:
-        from qdens_nb.mpnn._noisy import recover_noisy
+        from qdens_nb.mpnn._noisy import NoisyRecovery
 
         if method != "local_energy":
             raise ValueError(f"method={method!r} takes no noise; use 'local_energy'")
-        return recover_noisy(system, noise=noise, seed=seed, progress=progress, **options)
-    recovery = Recovery(system, method=method, seed=seed, **options)
+        unknown = set(options) - {"samples", "steps"}
+        if unknown:
+            raise ValueError(f"unknown option {', '.join(unknown)}; with noise: samples, steps")
+        recovery: Any = NoisyRecovery(system, noise=noise, seed=seed, **options)
+    else:
+        recovery = Recovery(system, method=method, seed=seed, **options)
     recovery.run(progress=progress)
     return recovery.result()
 

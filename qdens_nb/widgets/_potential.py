@@ -33,8 +33,8 @@ _SYSTEMS = {
     "Hooke's atom in 3D": "hooke_3d",
 }
 _METHODS = {
-    "QPNN: slope of E, uniform points": "qpnn",
-    "QPNN + Metropolis sampling": "qpnn_ms",
+    "QPNN: slope of E(r)": "qpnn",
+    "QPNN at Metropolis samples": "qpnn_ms",
     "MPNN: HΨ = EΨ (the paper)": "mpnn",
     "local energy (ours)": "local_energy",
 }
@@ -122,7 +122,7 @@ class PotentialApp:
     def _make_controls(self) -> dict[str, Any]:
         common: dict[str, Any] = {
             "style": {"description_width": "100px"},
-            "layout": ipywidgets.Layout(width="350px"),
+            "layout": ipywidgets.Layout(flex="1 1 300px", max_width="385px", width="auto"),
         }
         made: dict[str, Any] = {
             name: ipywidgets.Dropdown(options=options, value=value, description=name, **common)

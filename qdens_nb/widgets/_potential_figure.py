@@ -91,7 +91,7 @@ class PotentialFigure:
         )
         for number in (4, 5, 6):
             self.figure.update_layout(
-                {f"{axis}axis{number}": {"range": [-5, 5], "dtick": 2.5} for axis in "xy"}
+                {f"{axis}axis{number}": {"range": [-5, 5], "dtick": 5} for axis in "xy"}
             )
         for note in list(self.figure.layout.annotations)[:3]:
             note.font.size = 12

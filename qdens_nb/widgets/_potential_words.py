@@ -35,20 +35,24 @@ def _begin(data: xr.Dataset) -> str:
 
 def _progress(data: xr.Dataset) -> str:
     energy, exact = float(data["energy"]), float(data["energy_exact"])
+    if not np.isfinite(energy):
+        return (
+            "<b>The training failed:</b> the potential or the local energy is not a number. Choose "
+            "another method or system."
+        )
     text = (
         f"<b>Energy:</b> {_signed(energy)} ± {power(data['energy_stderr'])} Hartree "
         f"(± statistical); exact {_signed(exact)}, off by {power(abs(energy - exact))}. "
     )
     seconds = float(data["seconds"])
-    return (
-        text + f"<b>Time:</b> {seconds_words(seconds)}, {data.attrs['step'] / seconds:.3g} steps/s."
-    )
+    taken = seconds_words(seconds).replace(" ", "&nbsp;")
+    return text + f"<b>Time:</b> {taken}, {data.attrs['step'] / seconds:.3g} steps/s."
 
 
 def _errors(data: xr.Dataset) -> str:
     wide, core = float(data["epsilon_wide"]), float(data["epsilon_core"])
     if not np.isfinite(wide + core):
-        return f"<b>Error of the potential</b> ({_BAR}): unknown."
+        return ""
     power_of = f"<sup>{data.attrs['dims']}</sup>" if data.attrs["dims"] > 1 else ""
     text = (
         f"<b>Error of the potential</b> ({_BAR}): ε<sub>wide</sub> = {power(wide)} Hartree in "
