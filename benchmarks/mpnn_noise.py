@@ -58,7 +58,7 @@ SAMPLED: dict[str, tuple[str, dict[str, Any]]] = {
     "hydrogen_1s, without r": ("hydrogen_1s", {"cusps": ()}),
     "8 coupled wells, on a Gaussian": ("wells", {"members": 1}),
 }
-BANDWIDTHS = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.85)
+BANDWIDTHS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.75)
 Errors = dict[str, list[float]]
 
 
@@ -172,7 +172,7 @@ def from_samples(label: str, quick: bool) -> dict[str, Errors]:
             exact = wave.potential(at)
             rows = {"network": mean_error(found.potential(at), exact)}
             if "," not in label or name == "wells":
-                few = slice(100 if quick else 200)
+                few = slice(100 if quick else 150)
                 tried = widths.get(domain, BANDWIDTHS[::4] if quick else BANDWIDTHS)
                 kernel = {
                     width: mean_error(

@@ -69,9 +69,9 @@ def filtered_inversion(psi: Array, step: float, window: int, *, log: bool = Fals
             values = along(values, each, derivative if each == axis else 0)
         return values
 
-    bend = sum(of(axis, 2) for axis in range(psi.ndim))
+    bend = np.sum([of(axis, 2) for axis in range(psi.ndim)], axis=0)
     if log:
-        result = (bend + sum(of(axis, 1) ** 2 for axis in range(psi.ndim))) / 2
+        result = (bend + np.sum([of(axis, 1) ** 2 for axis in range(psi.ndim)], axis=0)) / 2
     else:
         with np.errstate(divide="ignore", invalid="ignore"):
             result = bend / (2 * of(None, 0))

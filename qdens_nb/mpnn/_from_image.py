@@ -76,12 +76,12 @@ def trap_from_image(
 
     Examples
     --------
-    >>> x = (np.arange(32) - 15.5) * 0.4
+    >>> x = (np.arange(48) - 23.5) * 0.25
     >>> from qdens_nb.mpnn._condensate import condensate
-    >>> image = condensate((x[:, None] ** 2 + x**2) / 2, 0.4, g=0.1, atoms=1e3).density * 0.4**2
-    >>> found = trap_from_image(image, 0.4, g=0.1, method="direct")
-    >>> round(float(found.potential[16, 24] - found.potential[16, 16]), 2)
-    5.76
+    >>> image = condensate((x[:, None] ** 2 + x**2) / 2, 0.25, g=0.1, atoms=1e3).density * 0.25**2
+    >>> found = trap_from_image(image, 0.25, g=0.1, method="direct")
+    >>> round(float(found.potential[24, 32] - found.potential[24, 24]), 2)
+    2.25
     """
     check_choice("method", method, ("network", "direct", "thomas_fermi"))
     check_positive(spacing=spacing)

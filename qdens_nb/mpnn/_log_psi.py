@@ -184,7 +184,7 @@ class Inputs(torch.nn.Module):
         slope, bend = self.whiten.expand(len(points), -1, -1), torch.zeros_like(value)
         if len(self.maps):
             apart = torch.einsum("ckd,bd->bck", self.maps, points) - self.places
-            far = apart.square().sum(-1).sqrt()
+            far = apart.square().sum(-1).sqrt().clamp(min=1e-12)
             unit = apart / far[..., None]
             along = torch.einsum("ckd,bck->bdc", self.maps, unit)
             rest = self.maps.square().sum((1, 2)) - along.square().sum(1)

@@ -16,7 +16,14 @@ from qdens_nb.widgets._background import Background, Report, Stopped
 from qdens_nb.widgets._lattice_words import status
 from qdens_nb.widgets._panels import WIDTH, save_picture
 from qdens_nb.widgets._potential_figure import PotentialFigure
-from qdens_nb.widgets._potential_run import LINE_OSCILLATOR, Choice, Training, noisy_recovery
+from qdens_nb.widgets._potential_run import (
+    LINE_OSCILLATOR,
+    NO_NOISE,
+    Choice,
+    Training,
+    noisy_recovery,
+    samples_of,
+)
 from qdens_nb.widgets._potential_words import potential_words
 
 _SYSTEMS = {
@@ -200,19 +207,25 @@ class PotentialApp:
         """Move controls, and those that depend on them where they are not given."""
         controls, self._quiet = self.controls, True
         try:
-            if "method" in values:
-                controls["samples"].value = METHODS[values["method"]].samples
+            wanted = self._samples()
             for name, value in values.items():
                 _put(name, controls[name], value)
             method, system = controls["method"].value, controls["system"].value
             controls["n"].disabled = system != LINE_OSCILLATOR
             controls["strength"].disabled = method != "mpnn"
-            noisy = self._takes_noise and method == "local_energy"
+            noisy = self._takes_noise and method == "local_energy" and system not in NO_NOISE
             controls["noise"].disabled = not noisy
             if not noisy:
                 controls["noise"].value = 0.0
+            if "samples" not in values and self._samples() != wanted:
+                controls["samples"].value = self._samples()
         finally:
             self._quiet = False
+
+    def _samples(self) -> int:
+        values = self.values
+        name = Choice(values["system"], values["n"]).name
+        return samples_of(name, values["method"], values["noise"])
 
     def _apply(self, *changed: str) -> None:
         """Follow the controls: another training, unless only the view changes."""
@@ -239,7 +252,7 @@ class PotentialApp:
             training = self.training
             steps = training.steps - training.step or training.steps
             self.start_button.disabled, self.pause_button.disabled = True, False
-            self.status.value = "Drawing points" if training.trainer is None else "Going on"
+            self.status.value = "Starting" if training.trainer is None else "Going on"
 
             def work(report: Report) -> None:
                 training.run(steps, lambda: report(""))
@@ -286,7 +299,7 @@ class PotentialApp:
 
     def _on_step(self, training: Training) -> None:
         waited = time.monotonic() - self._drawn
-        if waited < _REDRAW or (waited < _PATIENCE and self._drawing.waits()):
+        if not training.step or waited < _REDRAW or (waited < _PATIENCE and self._drawing.waits()):
             return
         data = training.view()
         with self._lock:

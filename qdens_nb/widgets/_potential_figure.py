@@ -45,8 +45,8 @@ _ROWS = {
         Panel(540, 165, 165, "found − exact", "x (Bohr)", "", True, "coloraxis2", "right"),
     ],
 }
-#: how far below and above E the potential is drawn (Hartree)
-_BELOW, _ABOVE = 5.0, 12.0
+#: how far below (of what is deeper than the first) and above E the potential is drawn (Hartree)
+_DEEP, _BELOW, _ABOVE = 20.0, 5.0, 12.0
 #: share of a map, around a nucleus, that may be darker than its colours go
 _CENTRE = 0.01
 _SMALLEST = 1e-8
@@ -181,7 +181,8 @@ class PotentialFigure:
 def window(data: xr.Dataset) -> tuple[float, float]:
     """The potentials that are drawn: the exact one, without what is far from the energy."""
     exact, energy = data["exact"].values, float(data["energy_exact"])
-    return max(float(exact.min()), energy - _BELOW), min(float(exact.max()), energy + _ABOVE)
+    low = float(exact.min()) if exact.min() > energy - _DEEP else energy - _BELOW
+    return low, min(float(exact.max()), energy + _ABOVE)
 
 
 def spread(deviation: np.ndarray, before: float = 0.0) -> float:

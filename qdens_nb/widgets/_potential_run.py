@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -26,6 +26,8 @@ from qdens_nb.mpnn._wavefunctions import WaveFunction
 LINE_OSCILLATOR = "oscillator"
 #: points of the line and of a side of the plane: even, so that none is at a nucleus
 POINTS, SIDE = 200, 40
+#: systems without a recovery from noisy values: nodes in space, or two electrons
+NO_NOISE = ("hydrogen_2s", "hydrogen_2p", "hooke_2d", "hooke_3d")
 #: seconds from report to report, points of the errors while it trains
 _CHUNK, _JUDGED = 0.1, 2000
 _CURVES = ("epsilon_wide", "epsilon_core")
@@ -226,8 +228,9 @@ class Training:
                 local = made.local_energy(at.points)
             else:
                 net = untrained(choice)
-                body = _unknown if net is None else _body(net)
-                local = at.kinetic + (_unknown if net is None else net)(at.points)
+                flat = partial(_flat, wave.pinned_value)
+                body = flat if net is None else _body(net)
+                local = at.kinetic + (flat if net is None else net)(at.points)
             found = body(at.places)
             plane = None if at.plane is None else body(at.plane).reshape(SIDE, SIDE).numpy()
         data = xr.Dataset(
@@ -266,6 +269,13 @@ class Training:
             pinned=wave.pinned_value, hamiltonian=wave.hamiltonian, step=self.step,
             steps=self.steps, **self._weight,
         )  # fmt: skip
+
+
+def samples_of(name: str, method: str, noise: float) -> int:
+    """Samples that a training begins with: as many as its method wants."""
+    if noise == 0:
+        return METHODS[method].samples
+    return 250 if _wave(name).dims == 1 else 10_000
 
 
 def untrained(choice: Choice) -> PotentialNet | None:
@@ -333,5 +343,5 @@ def _body(net: PotentialNet) -> Callable[[Tensor], Tensor]:
     return lambda places: net.one_body(places) + shift
 
 
-def _unknown(points: Tensor) -> Tensor:
-    return torch.full((len(points),), torch.nan, dtype=torch.float64)
+def _flat(height: float, points: Tensor) -> Tensor:
+    return torch.full((len(points),), height, dtype=torch.float64)

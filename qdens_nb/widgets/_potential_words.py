@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 
@@ -24,12 +26,10 @@ def potential_words(data: xr.Dataset) -> str:
 
 
 def _begin(data: xr.Dataset) -> str:
-    drawn = (
-        " The potential drawn is the untrained network." if data["found"].notnull().any() else ""
-    )
     return (
         f"<b>H = {data.attrs['hamiltonian']}</b>, exact energy "
-        f"{_signed(float(data['energy_exact']))} Hartree.{drawn} Press Start."
+        f"{_signed(float(data['energy_exact']))} Hartree. The potential drawn is untrained: press "
+        "Start."
     )
 
 
@@ -46,7 +46,9 @@ def _progress(data: xr.Dataset) -> str:
     )
     seconds = float(data["seconds"])
     taken = seconds_words(seconds).replace(" ", "&nbsp;")
-    return text + f"<b>Time:</b> {taken}, {data.attrs['step'] / seconds:.3g} steps/s."
+    if data.attrs["noise"] > 0:
+        return f"{text}<b>Time:</b> {taken}."
+    return f"{text}<b>Time:</b> {taken}, {data.attrs['step'] / seconds:.3g} steps/s."
 
 
 def _errors(data: xr.Dataset) -> str:
@@ -59,7 +61,7 @@ def _errors(data: xr.Dataset) -> str:
         f"[−5, 5]{power_of}, ε<sub>core</sub> = {power(core)} Hartree in [−1, 1]{power_of}."
     )
     if np.isfinite(float(data["trap_error"])):
-        text += f" The trap of one electron is off by {float(data['trap_error']):.1%} of its mean."
+        text += f" The trap of one electron is off by {_percent(data['trap_error'])} of its mean."
     return text
 
 
@@ -73,9 +75,16 @@ def asked(data: xr.Dataset) -> str:
     """
     attrs = data.attrs
     if attrs["noise"] > 0:
+        fitted = (
+            "the eigenstate of a network that is the potential"
+            if attrs["dims"] == 1
+            else "a network that is log|Ψ|"
+        )
         return (
-            f"Ψ is known only as {attrs['samples']:,} values with {attrs['noise']:.1%} noise; a "
-            "smooth potential is fitted to them instead of differentiating them twice."
+            f"Ψ is known only as {attrs['samples']:,} values with {_percent(attrs['noise'])} "
+            f"noise: {fitted} is fitted to them, so that noise is not differentiated twice. The "
+            f"result is the mean of {attrs['steps']} networks, one a step, each of which holds out "
+            "other values."
         )
     if attrs["method"] == "local_energy":
         return (
@@ -112,8 +121,7 @@ def _reach(data: xr.Dataset) -> str:
         return "the tails are free. "
     space = "origin" if data.attrs["particles"] == 1 else "origin of all coordinates"
     share = data.attrs["share"]
-    filled = f"{share:.0%}" if share >= 0.01 else "less than 1 %"
-    filled = filled.replace("%", " %").replace("  ", " ")
+    filled = _percent(share, 0) if share >= 0.01 else "less than 1 %"
     tails = "the tails outside are almost free. " if share < 0.9 else "few tails are free. "
     return (
         f"99 % of the weight lies within {data.attrs['radius']:.1f} Bohr of the {space}, "
@@ -127,3 +135,7 @@ def _signed(value: float) -> str:
 
 def _short(value: float) -> str:
     return f"{value:g}" if value >= 1e-3 else power(value)
+
+
+def _percent(share: Any, digits: int = 1) -> str:
+    return f"{100 * float(share):.{digits}f} %"
