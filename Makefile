@@ -93,8 +93,10 @@ data-dots: $(STAMP)  ## make the shipped data and weights of the quantum dots ag
 	$(BIN)/python scripts/ship_dots.py
 
 bench: $(STAMP)  ## run the benchmarks; each writes results/NAME.json
-	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do \
-	  echo "== $$script"; $(BIN)/python $$script; done
+	@set -e; for script in $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do \
+	  echo "== $$script"; $(BIN)/python $$script; done; \
+	for study in table maps penalty samples inputs; do \
+	  echo "== mpnn $$study"; $(BIN)/qdens mpnn $$study; done
 
 readme: $(STAMP)  ## write the results tables of README.md from results/
 	$(BIN)/python scripts/readme_tables.py

@@ -25,6 +25,10 @@ _NAMES = {
     "potential_from_density": "_from_density",
     "trap_from_image": "_from_image",
     "condensate": "_condensate",
+    "filtered_inversion": "_baselines",
+    "spline_inversion": "_baselines",
+    "histogram_potential": "_baselines",
+    "kernel_density_potential": "_baselines",
     "direct_inversion": "_direct",
     "grid_state": "_direct",
 }

@@ -101,6 +101,7 @@ class PotentialApp:
         self._drawn = 0.0
         self._takes_noise = noisy_recovery() is not None
         self.controls = self._make_controls()
+        self._usual = self._usual_samples()
         self._move(start)
         self.start_button, self.pause_button, self.restart_button = (
             ipywidgets.Button(
@@ -207,7 +208,6 @@ class PotentialApp:
         """Move controls, and those that depend on them where they are not given."""
         controls, self._quiet = self.controls, True
         try:
-            wanted = self._samples()
             for name, value in values.items():
                 _put(name, controls[name], value)
             method, system = controls["method"].value, controls["system"].value
@@ -217,12 +217,13 @@ class PotentialApp:
             controls["noise"].disabled = not noisy
             if not noisy:
                 controls["noise"].value = 0.0
-            if "samples" not in values and self._samples() != wanted:
-                controls["samples"].value = self._samples()
+            before, self._usual = self._usual, self._usual_samples()
+            if "samples" not in values and self._usual != before:
+                controls["samples"].value = self._usual
         finally:
             self._quiet = False
 
-    def _samples(self) -> int:
+    def _usual_samples(self) -> int:
         values = self.values
         name = Choice(values["system"], values["n"]).name
         return samples_of(name, values["method"], values["noise"])

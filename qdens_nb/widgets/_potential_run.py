@@ -30,6 +30,8 @@ POINTS, SIDE = 200, 40
 NO_NOISE = ("hydrogen_2s", "hydrogen_2p", "hooke_2d", "hooke_3d")
 #: seconds from report to report, points of the errors while it trains
 _CHUNK, _JUDGED = 0.1, 2000
+#: steps of a recovery from noisy values, until it says so itself
+_MEMBERS = 5
 _CURVES = ("epsilon_wide", "epsilon_core")
 
 
@@ -173,7 +175,7 @@ class Training:
     def steps(self) -> int:
         """Steps after which the training is done."""
         if self.trainer is None:
-            return METHODS[self.choice.method].steps
+            return _MEMBERS if self.choice.noise > 0 else METHODS[self.choice.method].steps
         return self.trainer.settings.steps
 
     @property

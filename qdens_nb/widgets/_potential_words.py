@@ -40,9 +40,10 @@ def _progress(data: xr.Dataset) -> str:
             "<b>The training failed:</b> the potential or the local energy is not a number. Choose "
             "another method or system."
         )
+    kind = "from network to network" if data.attrs["noise"] > 0 else "statistical"
     text = (
         f"<b>Energy:</b> {_signed(energy)} ± {power(data['energy_stderr'])} Hartree "
-        f"(± statistical); exact {_signed(exact)}, off by {power(abs(energy - exact))}. "
+        f"(± {kind}); exact {_signed(exact)}, off by {power(abs(energy - exact))}. "
     )
     seconds = float(data["seconds"])
     taken = seconds_words(seconds).replace(" ", "&nbsp;")
@@ -82,9 +83,8 @@ def asked(data: xr.Dataset) -> str:
         )
         return (
             f"Ψ is known only as {attrs['samples']:,} values with {_percent(attrs['noise'])} "
-            f"noise: {fitted} is fitted to them, so that noise is not differentiated twice. The "
-            f"result is the mean of {attrs['steps']} networks, one a step, each of which holds out "
-            "other values."
+            f"noise: {fitted} is fitted to them, so that noise is not differentiated twice. Each "
+            "step adds a network that holds out other values; their mean is drawn."
         )
     if attrs["method"] == "local_energy":
         return (
