@@ -257,6 +257,31 @@ def test_bad_input_is_named(given: dict, words: str) -> None:
         qd.mpnn.recover_potential(**options)
 
 
+def test_odd_oscillators_are_not_pinned_at_their_node() -> None:
+    for n in range(8):
+        found = qd.mpnn.recover_potential(f"oscillator_{n}", samples=200, steps=3, progress=False)
+        assert np.isfinite(float(found.energy))
+
+
+def test_a_pin_on_a_node_is_refused() -> None:
+    wave = qd.mpnn.WaveFunction("odd", 1, lambda r: r[..., 0], pin=(0.0,), pinned=0.0)
+    with pytest.raises(ValueError, match="node"):
+        qd.mpnn.Recovery(wave, samples=10)
+
+
+def test_noise_is_answered_from_values_alone() -> None:
+    found = qd.mpnn.recover_potential(
+        "oscillator_0", noise=0.01, samples=100, steps=2, seed=1, progress=False
+    )
+    assert found.attrs["noise"] == 0.01
+    assert abs(float(found.energy) - 0.5) < 0.1
+    assert float(found.epsilon_core) < 0.1
+    with pytest.raises(ValueError, match="mpnn.*no noise"):
+        qd.mpnn.recover_potential("oscillator_0", "mpnn", noise=0.01)
+    with pytest.raises(ValueError, match="one particle"):
+        qd.mpnn.recover_potential("hooke_3d", noise=0.01)
+
+
 def test_a_grid_that_does_not_increase_is_refused() -> None:
     x = np.linspace(-1, 1, 20)
     with pytest.raises(ValueError, match="increase"):

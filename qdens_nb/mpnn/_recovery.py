@@ -139,6 +139,11 @@ class Recovery:
         self._rng = torch.Generator().manual_seed(seed + 1)
         self._draw()
         self._pin_kinetic = self.wave.kinetic(self.network.pin)
+        if not torch.isfinite(self._pin_kinetic).all():
+            raise ValueError(
+                f"the local energy of {self.wave.name} is not finite at its pin {self.wave.pin}: "
+                "is that a node, or a singular point? Choose another"
+            )
         self._optimizer = torch.optim.Adam(
             self.network.parameters(), lr=set_.learning_rate[0], fused=True
         )

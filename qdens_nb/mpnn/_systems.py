@@ -81,7 +81,7 @@ def oscillator(quanta: int | Sequence[int]) -> WaveFunction:
         label,
         dims,
         psi,
-        pin=(0.0,) * dims,
+        pin=tuple(0.5 * (n % 2) for n in numbers),  # odd states have a node at 0
         potential=lambda r: r.square().sum(-1) / 2,
         energy=sum(numbers) + dims / 2,
         spread=math.sqrt(max(numbers) + 0.5),

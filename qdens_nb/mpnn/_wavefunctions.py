@@ -129,6 +129,7 @@ def _derivatives(function: Field, points: Tensor) -> tuple[Tensor, Tensor, Tenso
                 0
             ][:, axis]
             for axis in range(points.shape[1])
+            if slope.requires_grad  # not for a linear function
         ]
-    bend = torch.stack(bends, dim=-1)
+    bend = torch.stack(bends, dim=-1) if bends else torch.zeros_like(points)
     return (value, slope, bend) if again else (value.detach(), slope.detach(), bend.detach())
