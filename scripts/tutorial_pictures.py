@@ -2,13 +2,14 @@
 
 `python scripts/tutorial_pictures.py` draws the shipped networks beside DMRG on 40 sites, and beside
 quantum Monte Carlo on 40 x 40, and beside exact diagonalisation in quantum dots, and four panels of
-neural quantum states; `... friedel`, `... wedding_cake`, `... quantum_dots` or `... neural_states`
-draws one of them.
+neural quantum states, and potentials of hydrogen; `... friedel`, `... wedding_cake`,
+`... quantum_dots`, `... neural_states` or `... potentials` draws one of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
 
 import numpy as np
@@ -176,6 +177,24 @@ def neural_states() -> None:
     made.write_image(IMAGES / "04_neural_quantum_states.png", scale=1.5)
 
 
+def potentials() -> None:
+    """Fig. 2 of the MPNN paper, our method and the exact potential."""
+    rows = json.loads((IMAGES.parents[1] / "results" / "mpnn_maps.json").read_text())["rows"]
+    planes = {row["label"]: np.array(row["potential"]) for row in rows}
+    errors = {row["label"]: f"<br>ε = {row['epsilon_wide']:.2g}" for row in rows}
+    planes["exact: −1/r"] = np.array(rows[0]["potential_exact"])
+    titled = {name + errors.get(name, ""): plane for name, plane in planes.items()}
+    made = plotting.potential_planes(titled, rows[0]["x"], limits=(-2, 0), columns=3, height=350)
+    made.update_layout(
+        width=1000,
+        font_size=15,
+        margin={"t": 120, "r": 30},
+        title="The potential behind the ground state of hydrogen, in the plane z = 0",
+        title_x=0.01,
+    )
+    made.write_image(IMAGES / "05_mpnn_hydrogen.png", scale=1.5)
+
+
 def _name_at_end(made: go.Figure, trace: go.Scatter, logarithmic: bool, at: dict) -> None:
     """Write the name of a curve where it ends, or in the middle of one that ends at zero."""
     last = -1 if logarithmic else len(trace.y) // 2
@@ -197,6 +216,7 @@ PICTURES = {
     "wedding_cake": wedding_cake,
     "quantum_dots": quantum_dots,
     "neural_states": neural_states,
+    "potentials": potentials,
 }
 
 if __name__ == "__main__":

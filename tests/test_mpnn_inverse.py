@@ -148,7 +148,7 @@ def test_samples_of_hydrogen_show_its_charge():
 def test_noisy_values_on_a_line(quanta):
     wave = wave_function(f"oscillator_{quanta}")
     values = Noise(0.01)(-3 * wave.psi(LINE), seed=quanta)
-    found = potential_from_values(LINE, values, pin=wave.pin, pinned=0.0, members=1)
+    found = potential_from_values(LINE, values, pin=wave.pin, pinned=wave.pinned_value, members=1)
     assert error(found, wave, 1.0) < 0.06
     assert error(found, wave, 5.0) < 0.06
     assert found.energy == pytest.approx(wave.energy, abs=0.06)
@@ -162,7 +162,7 @@ def test_error_grows_with_the_noise_and_is_far_below_direct_inversion():
     for relative in (0.001, 0.01, 0.1):
         values = Noise(relative)(wave.psi(LINE), seed=7)
         found = potential_from_values(
-            LINE, values, pin=wave.pin, pinned=0.0, noise=relative, members=1
+            LINE, values, pin=wave.pin, pinned=wave.pinned_value, noise=relative, members=1
         )
         ours.append(error(found, wave, 5.0))
         step = float(LINE[1, 0] - LINE[0, 0])
@@ -176,7 +176,7 @@ def test_additive_noise_leaves_the_core():
     values = Noise(0.0, 0.01)(wave.psi(LINE), seed=1)
     assert count_nodes(LINE[:, 0], values, Noise(0.0, 0.01)) == 2
     found = potential_from_values(
-        LINE, values, pin=wave.pin, pinned=0.0, noise=0.0, additive=0.01, members=1
+        LINE, values, pin=wave.pin, pinned=wave.pinned_value, noise=0.0, additive=0.01, members=1
     )
     assert error(found, wave, 1.0) < 0.1
 
@@ -186,7 +186,13 @@ def test_noisy_values_of_hydrogen():
     points = uniform(3, 2000, 5.0, torch.Generator().manual_seed(0))
     values = Noise(0.01)(wave.psi(points), seed=0)
     found = potential_from_values(
-        points, values, pin=wave.pin, pinned=-1.0, cusps=wave.cusps, members=1, width=10
+        points,
+        values,
+        pin=wave.pin,
+        pinned=wave.pinned_value,
+        cusps=wave.cusps,
+        members=1,
+        width=10,
     )
     assert error(found, wave, 1.0) < 0.08
     assert error(found, wave, 5.0) < 0.08
