@@ -240,7 +240,11 @@ def main() -> None:
         "are taken from the answer; grid points at which a filter has no answer are left out. "
         "'seconds' are those of the processor."
     )
-    write_result("mpnn_noise", caption, rows, chosen, machine=machine())
+    columns = ["data", "system"]
+    for method in ("direct", "smoothed", "histogram", "kernel density", "network"):
+        columns += [f"{method}, {domain}" for domain in ("core", "data", "wide")]
+    columns += ["energy", "seconds"]
+    write_result("mpnn_noise", caption, rows, chosen, columns=columns, machine=machine())
 
 
 if __name__ == "__main__":

@@ -40,6 +40,12 @@ from qdens_nb._checks import (
 )
 
 CONVENTION = "qdens-1"
+#: system -> its couplings, each a variable of a problem
+COUPLINGS: dict[str, tuple[str, ...]] = {
+    "fermion_chain": ("V", "mu", "flux"),
+    "bose_hubbard": ("U", "V", "mu", "T"),
+    "quantum_dot": ("mass", "eps_r"),
+}
 
 _CHAIN_H = (
     "H = -J sum_x (exp(i flux/L) c+_{x+1} c_x + h.c.) + V sum_x n_x n_{x+1}"
@@ -291,6 +297,14 @@ def check_system(problem: Any, system: str) -> xr.Dataset:
             f"this solver takes problems of {system!r}, got one of "
             f"{problem.attrs.get('system')!r}; build it with qdens_nb.{system}(...)"
         )
-    if "potential" not in problem:
-        raise ValueError("the problem holds no 'potential'")
+    missing = [name for name in ("potential", *COUPLINGS[system]) if name not in problem]
+    if missing:
+        raise ValueError(
+            f"the problem holds no {', '.join(map(repr, missing))}; build it with "
+            f"qdens_nb.{system}(...)"
+        )
+    for name in ("potential", *COUPLINGS[system]):
+        values = problem[name].values
+        if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+            raise ValueError(f"{name!r} of the problem holds values that are no finite numbers")
     return problem

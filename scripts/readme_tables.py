@@ -22,7 +22,8 @@ _BLOCK = re.compile(r"(<!-- results:([\w-]+) -->\n).*?(<!-- /results -->)", re.D
 
 
 def cell(value: Any) -> str:
-    """Text of one cell: three significant digits, a dash for what was not measured, "to" in a range.
+    """Text of one cell: three significant digits, a dash for what was not
+    measured, "to" in a range.
 
     >>> cell(0.012345), cell(14), cell(None), cell("HF")
     ('0.0123', '14', '-', 'HF')

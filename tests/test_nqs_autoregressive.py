@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.stats import chi2
 
+import qdens_nb as qd
 from qdens_nb.nqs._ansatz import get_parameters, set_parameters
 from qdens_nb.nqs._autoregressive import Autoregressive
 
@@ -99,3 +100,15 @@ def test_autoregressive_without_weights_is_the_uniform_state(values, total):
     if total is not None:
         configs = configs[configs.sum(1) == total]
     assert np.allclose(psi.log_psi(configs), -0.5 * np.log(len(configs)), atol=1e-12)
+
+
+def test_a_network_for_another_sector_or_other_values_is_refused() -> None:
+    ring = qd.nqs.heisenberg(6)
+    for network, words in (
+        (qd.nqs.Autoregressive(6), "total=0"),
+        (qd.nqs.Autoregressive(6, total=2), "total=2"),
+        (qd.nqs.Autoregressive(6, local_values=(0, 1)), "local_values"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            qd.nqs.Direct(ring).draw(network, 10)
+    qd.nqs.Direct(ring).draw(qd.nqs.Autoregressive(6, total=0), 10)

@@ -26,6 +26,8 @@ _OTHER_DIMS: dict[str, tuple[tuple[str, ...], ...]] = {"bose_hubbard": (("x",),)
 #: the netCDF library is not safe for threads, and those of a dask worker share it
 _LIBRARY = threading.RLock()
 _STEPS = 2**16 - 2
+#: deflate packs 1032 to 1 at best, and 16-bit integers open as double precision
+_LARGEST_RATIO = 5000
 _HOW = "; make one with qdens_nb.datasets.from_arrays or qdens generate"
 
 
@@ -150,12 +152,32 @@ def opened(path: Path, verify: bool = True) -> Iterator[xr.Dataset]:
         raise FileNotFoundError(errno.ENOENT, "there is no such file", str(path))
     if verify and checksum_state(path) == "damaged":
         raise ValueError(f"{path} is damaged: it differs from its checksum in {sidecar(path).name}")
-    try:
-        with _LIBRARY, xr.open_dataset(path, engine="netcdf4", cache=False) as file:
-            check_schema(file, path)
-            yield file
-    except (OSError, RuntimeError, AttributeError) as error:
-        raise ValueError(f"{path} is not a netCDF file, or is damaged: {error}") from error
+    with _LIBRARY:
+        try:
+            dataset = xr.open_dataset(path, engine="netcdf4", cache=False)
+        except Exception as error:  # xarray and netCDF raise many kinds on foreign files
+            raise _unreadable(path, error) from error
+        try:
+            with dataset as file:
+                check_schema(file, path)
+                _check_size(file, path)
+                yield file
+        except (OSError, RuntimeError, AttributeError, MemoryError) as error:
+            raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> ValueError:
+    return ValueError(f"{path} is not a netCDF file, or is damaged: {error}")
+
+
+def _check_size(data: xr.Dataset, path: Path) -> None:
+    """Refuse a small file that says it holds much more than compression can explain."""
+    stored = path.stat().st_size
+    if data.nbytes > 2**26 and data.nbytes > _LARGEST_RATIO * stored:
+        raise ValueError(
+            f"{path} says that it holds {data.nbytes / 1e9:.3g} GB in {stored / 1e6:.3g} MB; it "
+            "is damaged or made to fill the memory"
+        )
 
 
 def check_schema(data: Any, path: Path) -> None:
@@ -163,7 +185,8 @@ def check_schema(data: Any, path: Path) -> None:
     if not isinstance(data, xr.Dataset):
         raise ValueError(f"{path}: expected an xarray Dataset, got {type(data).__name__}{_HOW}")
     convention, system = data.attrs.get("convention"), data.attrs.get("system")
-    if convention != CONVENTION or system not in SYSTEM_DIMS:
+    known = isinstance(convention, str) and isinstance(system, str)
+    if not known or convention != CONVENTION or system not in SYSTEM_DIMS:
         raise ValueError(
             f"{path} is not a Dataset of qdens_nb: its convention is {convention!r} (needed: "
             f"{CONVENTION!r}) and its system {system!r} (known: {', '.join(SYSTEM_DIMS)}){_HOW}"
@@ -175,4 +198,9 @@ def check_schema(data: Any, path: Path) -> None:
         raise ValueError(
             f"{path}: the potential of {system} has dims {' or '.join(map(str, allowed))}, found "
             f"{found}{_HOW}"
+        )
+    if data["potential"].dtype.kind not in "fiu":
+        raise ValueError(
+            f"{path}: the potential is of type {data['potential'].dtype}; real numbers are "
+            f"needed{_HOW}"
         )

@@ -21,6 +21,7 @@ _SYSTEMS = {
     "bose_hubbard_traps": ("qdens_nb.datasets._bose_trap_recipe", "BoseTrapRecipe", "bose_shard"),
     "dots": ("qdens_nb.datasets._dot_recipe", "DotRecipe", "dot_shard"),
 }
+_LARGEST_YAML = 10**6
 _LEAST = {
     **dict.fromkeys(("V_max", "mu_margin", "margin", "thermalisation", "least_mu_over_U", "T"), 0),
     **dict.fromkeys(("potentials_per_shard", "samples_per_shard", "count", "n_max"), 1),
@@ -50,19 +51,32 @@ def shard_function(system: str) -> Callable[[Any, int, int], xr.Dataset]:
     return _lookup(system, 2)
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Plain values only: no objects, and no aliases, of which a few lines make gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("it uses an alias (*name); write the value out")
+        return super().compose_node(parent, index)
+
+
 def read_yaml(path: str | Path) -> dict[str, Any]:
-    """Read a YAML file that holds one mapping.
+    """Read a YAML file that holds one mapping of names to plain values.
 
     Raises
     ------
     ValueError
-        Not YAML, or not a mapping.
+        Not YAML, objects or aliases in it, larger than a configuration can be, or no mapping.
+    OSError
+        It cannot be read.
     """
+    if Path(path).stat().st_size > _LARGEST_YAML:
+        raise ValueError(f"{path} is larger than {_LARGEST_YAML} bytes: not a configuration")
     try:
-        content = yaml.safe_load(Path(path).read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.load(Path(path).read_text(encoding="utf-8"), _PlainLoader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid YAML: {error}") from error
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise ValueError(f"{path} holds {type(content).__name__}; expected lines 'key: value'")
     return content
 

@@ -90,7 +90,22 @@ class Direct:
         self.rng = np.random.default_rng(seed)
 
     def draw(self, ansatz: Any, samples: int) -> Draw:
-        """Independent samples."""
+        """Independent samples.
+
+        Raises
+        ------
+        ValueError
+            The network answers other local values, or another total, than the Hamiltonian has.
+        """
+        for name in ("local_values", "total"):
+            wanted, given = getattr(self.hamiltonian, name), getattr(ansatz, name, None)
+            if wanted is not None and given is not None and given != wanted:
+                raise ValueError(f"the network has {name}={given}, the Hamiltonian {wanted}")
+        if self.hamiltonian.total is not None and getattr(ansatz, "total", None) is None:
+            raise ValueError(
+                f"the Hamiltonian is restricted to total={self.hamiltonian.total}; give the "
+                "network the same total"
+            )
         configs = ansatz.sample(samples, self.rng)
         energies = local_energy(self.hamiltonian, ansatz, configs)
         return Draw(configs, np.full(samples, 1 / samples), energies, samples, np.nan)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
+
+from qdens_nb._checkpoints import read_arrays, write_arrays
 
 
 def _fingerprint(problem: xr.Dataset, options: dict[str, Any]) -> str:
@@ -30,18 +30,12 @@ def save(
     rows: list[dict[str, Any]],
 ) -> None:
     """Write the answers so far and the chains of the sample in work."""
-    path = Path(path)
-    arrays = {f"state/{name}": value for name, value in state.items()}
+    arrays: dict[str, Any] = {f"state/{name}": value for name, value in state.items()}
     for i, row in enumerate(rows):
         arrays |= {f"row{i}/{name}": np.asarray(value) for name, value in row.items()}
     arrays["fingerprint"] = np.array(_fingerprint(problem, options))
     arrays["sample"] = np.array([sample, len(rows)])
-    part = path.with_name(path.name + ".part")
-    with part.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+    write_arrays(path, arrays)
 
 
 def load(
@@ -56,14 +50,13 @@ def load(
     """
     if path is None or not Path(path).exists():
         return 0, {}, []
+    arrays = read_arrays(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
         fingerprint = str(arrays["fingerprint"])
         sample, count = map(int, arrays["sample"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"checkpoint {path} is damaged ({error}); delete it to start anew"
+            f"checkpoint {path} is damaged ({error!r}); delete it to start anew"
         ) from None
     if fingerprint != _fingerprint(problem, options):
         raise ValueError(

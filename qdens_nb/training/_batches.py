@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 import xarray as xr
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tqdm.auto import tqdm
 
@@ -55,9 +57,15 @@ def prepare_file(
     how = "_".join([task, str(min_gap), *(f"{k}-{v}" for k, v in sorted(options.items()))])
     kept = cache / f"{how}_{path.parent.name}_{path.stem}.safetensors" if cache else None
     if kept is not None and kept.exists():
-        return load_file(kept)
-    with xr.open_dataset(path) as opened:
-        data = opened.load()
+        with contextlib.suppress(SafetensorError):  # damaged: made again
+            return load_file(kept)
+    try:
+        with xr.open_dataset(path, engine="netcdf4") as opened:
+            data = opened.load()
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # xarray and netCDF raise many kinds on foreign files
+        raise ValueError(f"{path} is not a netCDF file, or is damaged: {error}") from error
     if "sample" not in data.dims:
         data = data.expand_dims("sample")
     system = data.attrs.get("system", TASKS[task].system)

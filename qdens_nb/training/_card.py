@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import nn
 
 import qdens_nb
 from qdens_nb.datasets import sha256
+from qdens_nb.datasets._files import replacing, write_json
 from qdens_nb.training._batches import Store, sequential_batches
 from qdens_nb.training._config import DOT_TASKS, TrainConfig
 from qdens_nb.training._dot_calibration import calibrate_dots
@@ -96,7 +97,9 @@ def save_weights(
         for i, member in enumerate(members)
         for name, value in member.state_dict().items()
     }
-    save_file(tensors, folder / WEIGHTS)
+    size = sum(value.nbytes for value in tensors.values())
+    with replacing(folder / WEIGHTS, size + 2**20) as part:
+        save_file(tensors, part)
     card = {
         "format": 1,
         "model": config.task,
@@ -114,7 +117,7 @@ def save_weights(
             **{name: version(name) for name in ("torch", "lightning", "numpy", "quspin")},
         },
     }
-    (folder / CARD).write_text(json.dumps(card, indent=2) + "\n")
+    write_json(folder / CARD, card)
 
 
 def load_weights(folder: Path) -> tuple[list[nn.Module], dict[str, Any]]:
@@ -133,7 +136,11 @@ def load_weights(folder: Path) -> tuple[list[nn.Module], dict[str, Any]]:
         card = json.loads((folder / CARD).read_text())
         config = TrainConfig(**card["config"])
         expected = card["sha256"]
-    except (ValueError, KeyError, TypeError) as error:
+        if card["model"] != config.task:
+            raise ValueError(f"model {card['model']!r}, but a configuration of {config.task!r}")
+        float(card["calibration"].get("stderr_factor", 1.0))
+        dict(card["ranges"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"{folder / CARD} is not a card of this package: {error}") from error
     if sha256(folder / WEIGHTS) != expected:
         raise ValueError(
@@ -143,13 +150,17 @@ def load_weights(folder: Path) -> tuple[list[nn.Module], dict[str, Any]]:
         tensors = load_file(folder / WEIGHTS)
     except SafetensorError as error:
         raise ValueError(f"{folder / WEIGHTS} is not a safetensors file: {error}") from error
-    members = []
-    for i in range(config.members):
-        prefix = f"{i}."
-        state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        member = build_network(config)
-        member.load_state_dict(
-            {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-        )
-        members.append(member.eval())
-    return members, card
+    try:
+        return [_member(config, tensors, f"{i}.") for i in range(config.members)], card
+    except (RuntimeError, TypeError, ValueError, MemoryError) as error:
+        raise ValueError(
+            f"{folder / WEIGHTS} does not hold the network of {CARD}: {str(error)[:500]}"
+        ) from error
+
+
+def _member(config: TrainConfig, tensors: Mapping[str, torch.Tensor], prefix: str) -> nn.Module:
+    """One network of the ensemble."""
+    state = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+    member = build_network(config)
+    member.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in state.items()})
+    return member.eval()

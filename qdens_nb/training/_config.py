@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
+from qdens_nb.datasets._recipes import read_yaml
 
 DOT_TASKS = (
     "dot_density",
@@ -127,14 +127,17 @@ class TrainConfig:
         Raises
         ------
         ValueError
-            Unknown key, or a value that is not allowed.
+            Not YAML, an unknown key, or a value that is not allowed.
         """
-        content = yaml.safe_load(Path(path).read_text()) or {}
+        content = read_yaml(path)
         known = [f.name for f in fields(cls)]
         unknown = sorted(set(content) - set(known))
         if unknown:
             raise ValueError(f"{path}: unknown key(s) {unknown}; allowed are {known}")
-        return cls(**content)
+        try:
+            return cls(**content)
+        except TypeError as error:
+            raise ValueError(f"{path}: a value is of a wrong type ({error})") from error
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dict, for the card of the weights."""

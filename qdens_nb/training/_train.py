@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import signal
 import warnings
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -136,15 +139,32 @@ def fit_member(
             log_every_n_steps=min(50, config.steps),
             num_sanity_val_steps=0,
         )
-        trainer.fit(
-            module,
-            torch.utils.data.DataLoader(batches, batch_size=None),
-            torch.utils.data.DataLoader(
-                _Batches(store, max(config.batch_size, 25)), batch_size=None
-            ),
-            ckpt_path=checkpoint,
-        )
+        with _interruptible(folder):
+            trainer.fit(
+                module,
+                torch.utils.data.DataLoader(batches, batch_size=None),
+                torch.utils.data.DataLoader(
+                    _Batches(store, max(config.batch_size, 25)), batch_size=None
+                ),
+                ckpt_path=checkpoint,
+                weights_only=True,
+            )
     return module
+
+
+@contextmanager
+def _interruptible(folder: Path) -> Iterator[None]:
+    """Let an interrupt through: Lightning exits instead, and ignores all later ones."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as end:
+        if not isinstance(end.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt(
+            f"training stopped; the same call with resume=True goes on from {folder}"
+        ) from None
 
 
 def train(

@@ -19,6 +19,7 @@ from qdens_nb.plotting import error_band, line, style_of
 from qdens_nb.solvers._chain_hartree_fock import MeanField, solve_at
 from qdens_nb.systems import fermion_chain
 from qdens_nb.widgets._background import Background, Report, Stopped
+from qdens_nb.widgets._figure_widget import PatientFigureWidget
 from qdens_nb.widgets._words import curves_of, summary
 
 Solver = Callable[[xr.Dataset], xr.Dataset]
@@ -194,8 +195,9 @@ class FriedelApp:
         )
         self.status = ipywidgets.Label()
         self.text = ipywidgets.HTML()
-        self.figure = self._make_figure()
+        self.figure: Any = self._make_figure()
         self._solve()
+        self.figure = PatientFigureWidget(self.figure)
         for slider in self.sliders.values():
             slider.observe(self._on_slider, names="value")
         self.exact_button.on_click(lambda _: self.compute_exact())
@@ -217,11 +219,11 @@ class FriedelApp:
             made["width"].max = made["sites"].value - 2
         return made
 
-    def _make_figure(self) -> go.FigureWidget:
+    def _make_figure(self) -> go.Figure:
         panels = make_subplots(
             2, 1, shared_xaxes=True, row_heights=[0.74, 0.26], vertical_spacing=0.04
         )
-        figure = go.FigureWidget(panels)
+        figure = go.Figure(panels)
         figure.update_layout(
             template="qdens", height=480, autosize=True, margin={"l": 65, "r": 15, "t": 45, "b": 55}
         )
@@ -229,19 +231,16 @@ class FriedelApp:
         figure.update_xaxes(title_text="x (site)", row=2, col=1)
         figure.update_yaxes(title_text="density ⟨n<sub>x</sub>⟩", range=[-0.04, 1.04], row=1, col=1)
         figure.update_yaxes(title_text="v, μ (J)", range=[-3.4, 3.4], row=2, col=1)
-        self._bands, self._lines = {}, {}
-        for index, name in enumerate(("exact", *self.solvers)):
+        names = ("exact", *self.solvers)
+        for index, name in enumerate(names):
             style = style_of(name, index)
             figure.add_trace(error_band([], [], [], style), row=1, col=1)
-            self._bands[name] = figure.data[-1]
             figure.add_trace(line([], [], style), row=1, col=1)
-            self._lines[name] = figure.data[-1]
+        self._traces = {name: (2 * i, 2 * i + 1) for i, name in enumerate(names)}
         grey = {"color": "#666666", "width": 2, "shape": "hvh"}
         figure.add_scatter(mode="lines", line=grey, name="potential v", row=2, col=1)
-        self._potential = figure.data[-1]
         dashed = {"color": "#CC79A7", "width": 2, "dash": "dash"}
         figure.add_scatter(mode="lines", line=dashed, name="μ", row=2, col=1)
-        self._mu = figure.data[-1]
         return figure
 
     def _assemble(self) -> ipywidgets.VBox:
@@ -371,18 +370,19 @@ class FriedelApp:
             f'<p role="status" aria-live="polite" style="line-height: 1.5">{summary(data)}</p>'
         )
         with self.figure.batch_update():
-            for name, trace in self._lines.items():
+            for name, places in self._traces.items():
+                band, trace = (self.figure.data[place] for place in places)
                 shown = name in density
                 trace.x, trace.y = (x, density[name]) if shown else ([], [])
                 trace.visible = shown
-                band = self._bands[name]
                 if name in stderr:
                     shape = error_band(x, density[name], stderr[name], style_of(name))
                     band.x, band.y = shape.x, shape.y
                 else:
                     band.x, band.y = [], []
-            self._potential.x, self._potential.y = x, data["potential"].values
-            self._mu.x, self._mu.y = [x[0], x[-1]], [float(data["mu"])] * 2
+            potential, level = self.figure.data[-2:]
+            potential.x, potential.y = x, data["potential"].values
+            level.x, level.y = [x[0], x[-1]], [float(data["mu"])] * 2
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return self.widget._repr_mimebundle_(**kwargs)
