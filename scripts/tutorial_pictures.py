@@ -182,9 +182,13 @@ def potentials() -> None:
     rows = json.loads((IMAGES.parents[1] / "results" / "mpnn_maps.json").read_text())["rows"]
     planes = {row["label"]: np.array(row["potential"]) for row in rows}
     errors = {row["label"]: f"<br>ε = {row['epsilon_wide']:.2g}" for row in rows}
-    planes["exact: −1/r"] = np.array(rows[0]["potential_exact"])
+    x = np.array(rows[0]["x"])
+    planes["exact: −1/r"] = exact = -1 / np.hypot(x[:, None], x)
+    shift = float(np.median(planes["MPNN, λ = 0"] - exact))  # the constant that λ = 0 leaves open
+    planes["MPNN, λ = 0"] -= shift
+    errors["MPNN, λ = 0"] += f", less {shift:.1f} Hartree"
     titled = {name + errors.get(name, ""): plane for name, plane in planes.items()}
-    made = plotting.potential_planes(titled, rows[0]["x"], limits=(-2, 0), columns=3, height=350)
+    made = plotting.potential_planes(titled, x, limits=(-2, 0), columns=3, height=350)
     made.update_layout(
         width=1000,
         font_size=15,

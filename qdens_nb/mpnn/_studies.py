@@ -56,7 +56,8 @@ class Run(NamedTuple):
         """Name of its file: another system, method, seed or option gives another."""
         text = json.dumps([self.system, self.method, self.seed, self.options], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()[:10]
-        return f"{self.system}_{self.method}_{self.seed}_{digest}"
+        kind = "_map" if self.keep_map else ""
+        return f"{self.system}_{self.method}_{self.seed}_{digest}{kind}"
 
 
 def study(name: str, seeds: int = 5) -> list[Run]:
@@ -147,8 +148,9 @@ def perform(run: Run, folder: Path) -> dict[str, Any]:
     if run.keep_map:
         coarse = found.isel(x=slice(None, None, 2), y=slice(None, None, 2))
         row["x"] = [round(float(x), 4) for x in coarse.x.values]
-        for name in ("potential", "potential_exact", "psi"):
-            row[name] = [[float(f"{v:.4g}") for v in line] for line in coarse[name].values]
+        row["potential"] = [
+            [float(f"{value:.4g}") for value in line] for line in coarse["potential"].values
+        ]
     folder.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     part.write_text(json.dumps(row))
