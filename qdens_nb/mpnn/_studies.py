@@ -120,7 +120,7 @@ def perform(run: Run, folder: Path) -> dict[str, Any]:
 
     path = folder / f"{run.stem}.json"
     if path.is_file():
-        return json.loads(path.read_text())
+        return {**json.loads(path.read_text()), "label": run.label}
     from qdens_nb.mpnn._recovery import recover_potential
 
     torch.set_num_threads(1)
