@@ -1,20 +1,22 @@
 # Two commands do everything on a fresh machine with python3 (3.11 or later, with venv), make and gcc:
-#   make lab     JupyterLab on the tutorials
+#   make lab     JupyterLab on the tutorials (make apps: the apps alone)
 #   make test    lint, types, tests, doctests, notebooks
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 NOTEBOOKS = $(sort $(wildcard tutorials/[0-9]*.ipynb))
 CELL_TIMEOUT ?= 600
-PYTEST = $(BIN)/python -m pytest --doctest-modules --nbval-lax --nbval-current-env \
+# Two files at a time, on one thread each: the machine's cores are not asked for twice.
+WORKERS ?= 2
+PYTEST = OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --doctest-modules --nbval-lax --nbval-current-env \
 	--nbval-cell-timeout=$(CELL_TIMEOUT)
-PYTEST_PATHS = tests qdens_nb scripts tutorials
+PYTEST_PATHS = tutorials tests qdens_nb scripts
 
 # So that notebooks and tests find the command qdens.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env lab test test-all lint format tutorials data-chain data-bose-hubbard data-dots bench readme clean
+.PHONY: help env lab apps test test-all lint format tutorials data-chain data-bose-hubbard data-dots bench reproduce readme docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 14
@@ -34,11 +36,15 @@ lab: $(STAMP)  ## JupyterLab on the tutorials
 	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/tutorials/00_index.ipynb \
 	  $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS)
 
+apps: $(STAMP)  ## the apps in Voila, each on a page of its own
+	$(BIN)/voila apps --Voila.config_file_paths=apps $(VOILA_ARGS)
+
 test: lint  ## lint, types, tests, doctests and notebooks
 	$(PYTEST) $(PYTEST_PATHS)
 
-test-all: lint  ## the same with the slow tests
-	$(PYTEST) -m "" --timeout=3600 $(PYTEST_PATHS)
+COVERAGE_REPORT = --cov=qdens_nb --cov-report=term:skip-covered --cov-report=html:build/coverage
+test-all: lint  ## the same with the slow tests; COVERAGE=1 also says which lines ran
+	QDENS_EXAMPLES=300 $(PYTEST) -m "" --timeout=3600 $(if $(COVERAGE),$(COVERAGE_REPORT)) $(PYTEST_PATHS)
 
 lint: $(STAMP)  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -48,7 +54,7 @@ lint: $(STAMP)  ## ruff and mypy
 format: $(STAMP)  ## format code, strip notebooks
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
-	$(if $(NOTEBOOKS),$(BIN)/nbstripout $(NOTEBOOKS))
+	$(if $(NOTEBOOKS),$(BIN)/nbstripout $(NOTEBOOKS) $(wildcard apps/*.ipynb))
 
 tutorials: $(STAMP)  ## run every notebook headless into build/tutorials
 	$(BIN)/python scripts/run_tutorials.py --timeout $(CELL_TIMEOUT) $(NOTEBOOKS)
@@ -98,8 +104,20 @@ bench: $(STAMP)  ## run the benchmarks; each writes results/NAME.json
 	for study in table maps penalty samples inputs; do \
 	  echo "== mpnn $$study"; $(BIN)/qdens mpnn $$study; done
 
+reproduce: $(STAMP)  ## rebuild one data set and small weights, compare with what is expected
+	$(BIN)/python scripts/reproduce.py
+
 readme: $(STAMP)  ## write the results tables of README.md from results/
 	$(BIN)/python scripts/readme_tables.py
+
+DOCS_STAMP := .venv/.installed-docs
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet \
+	  --constraint constraints.txt --editable '.[dev,docs]'
+	@touch $@
+
+docs: $(DOCS_STAMP)  ## the documentation site, into build/docs, with its links checked
+	$(BIN)/python scripts/build_docs.py
 
 clean:  ## remove caches and build products; .venv, data and runs stay
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache lightning_logs dask-worker-space

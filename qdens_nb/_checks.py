@@ -38,6 +38,8 @@ def check_potential(potential: Any, dims: tuple[str, ...], min_sites: int) -> xr
         full = ("sample", *dims) if "sample" in array.dims else dims
         array = array.transpose(*full)
     else:
+        if np.ma.is_masked(potential):
+            raise ValueError("potential has masked values; fill them, or leave those samples out")
         values = np.asarray(potential)
         if values.ndim not in (len(dims), len(dims) + 1):
             raise ValueError(
@@ -61,6 +63,21 @@ def check_potential(potential: Any, dims: tuple[str, ...], min_sites: int) -> xr
         bad = int((~np.isfinite(array.values)).sum())
         raise ValueError(f"potential holds {bad} value(s) that are NaN or infinite; remove them")
     return array
+
+
+def check_whole(name: str, value: Any, least: int, most: int = 10**6) -> int:
+    """Return `value` as an int.
+
+    Raises
+    ------
+    ValueError
+        No whole number, or outside [least, most].
+    """
+    number = np.asarray(value)
+    whole = number.ndim == 0 and number.dtype.kind in "fiu" and number == np.trunc(number)
+    if not whole or not least <= number <= most:
+        raise ValueError(f"{name}={value!r}; give a whole number from {least} to {most}")
+    return int(number)
 
 
 def check_scalar(name: str, value: Any, n_samples: int | None) -> xr.DataArray:

@@ -171,6 +171,7 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     workers: Annotated[int, typer.Option(help="Processes that prepare the data.")] = 1,
+    devices: Annotated[int, typer.Option(help="GPUs (or CPU processes) that share a batch.")] = 1,
 ) -> None:
     """Train a network on generated or measured data."""
     with user_errors():
@@ -178,7 +179,7 @@ def train(
 
         sources: list[str | Path] | None = [*data] if data else None
         folder = training.train(
-            model, config, data=sources, out=out, resume=resume, workers=workers
+            model, config, data=sources, out=out, resume=resume, workers=workers, devices=devices
         )
         typer.echo(f"weights: {folder}")
 

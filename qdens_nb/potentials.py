@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from qdens_nb._checks import check_whole
 from qdens_nb._dot_potentials import (
     cross_dot,
     designed_dots,
@@ -60,7 +61,9 @@ def _count(samples: Any) -> int | None:
 
 def _parameter(name: str, value: Any, samples: int | None, minimum: float = -np.inf) -> np.ndarray:
     """Return `value` as a scalar or one finite number per sample."""
-    array = np.asarray(value, dtype=np.float64)
+    array = np.asarray(value)
+    real = array.dtype.kind in "fiu"
+    array = array.astype(np.float64) if real else np.array(np.nan)
     if not np.isfinite(array).all() or (array < minimum).any():
         bound = "" if np.isinf(minimum) else f" of at least {minimum:g}"
         raise ValueError(f"{name}={value!r}; give finite number(s){bound}")
@@ -75,6 +78,8 @@ def _parameter(name: str, value: Any, samples: int | None, minimum: float = -np.
 def _label(
     values: np.ndarray, shape: tuple[int, ...], kind: str, units: str, **parameters: Any
 ) -> xr.DataArray:
+    if not np.isfinite(values).all() or not values.size:
+        raise ValueError(f"{kind}: no values, or some not finite; give other parameters")
     dims = ("x", "y")[: len(shape)]
     if values.ndim > len(shape):
         dims = ("sample", *dims)
@@ -238,7 +243,8 @@ def correlated_disorder(
     length = _parameter("correlation_length", correlation_length, samples, 0.0)
     k = _wavenumber(sides)
     softest = k[k > 0].min(initial=np.pi)
-    response = np.exp(-(_per_site(length, sides) ** 2) * (k**2 - softest**2) / 4)
+    harder = np.maximum(k**2 - softest**2, 0.0)
+    response = np.exp(-(_per_site(np.minimum(length, 1e9), sides) ** 2) * harder / 4)
     response[(..., *(0,) * len(sides))] = 0.0
     values = _filtered_noise(sides, samples, response, scale, seed)
     parameters = {"amplitude": scale, "correlation_length": length, "seed": seed}
@@ -262,15 +268,16 @@ def _widths(width: Any, sides: tuple[int, ...]) -> np.ndarray:
 def _centre(centre: Any, sides: tuple[int, ...]) -> np.ndarray:
     if centre is None:
         return (np.asarray(sides) - 1) / 2
-    array = np.atleast_1d(np.asarray(centre, dtype=np.float64))
-    if array.shape != (len(sides),) or not np.isfinite(array).all():
+    array = np.atleast_1d(np.asarray(centre))
+    real = array.dtype.kind in "fiu"
+    if array.shape != (len(sides),) or not real or not np.isfinite(array).all():
         raise ValueError(f"centre={centre!r}; give one coordinate per direction ({len(sides)})")
     return array
 
 
 def _inside(sides: tuple[int, ...], width: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """True inside a box of ``width`` sites; it wraps around the edges of the lattice."""
-    first = np.ceil(centre - width / 2 - 1e-9).astype(int)
+    first = np.ceil(centre % np.asarray(sides) - width / 2 - 1e-9).astype(int)
     inside = np.ones(width.shape[:-1] + sides, dtype=bool)
     for axis, n in enumerate(sides):
         place = np.arange(n).reshape((n,) + (1,) * (len(sides) - axis - 1))
@@ -357,8 +364,14 @@ def double_well(
     [0.0, -1.0, -1.0, 3.0, -1.0, -1.0, 0.0]
     """
     sides = _lattice(shape)
+    width = check_whole("width", width, 1)
+    separation = check_whole("separation", separation, 1)
+    depth, barrier = (
+        float(_parameter(name, value, None))
+        for name, value in {"depth": depth, "barrier": barrier}.items()
+    )
     total = 2 * width + separation
-    if min(width, separation) < 1 or total > sides[0] or width > sides[-1]:
+    if total > sides[0] or width > sides[-1]:
         raise ValueError(
             f"two wells of width={width} sites, {separation} apart, on {sides} sites; give widths "
             "of at least 1 that fit"

@@ -37,6 +37,7 @@ from qdens_nb._checks import (
     check_potential,
     check_scalar,
     check_site_coupling,
+    check_whole,
 )
 
 CONVENTION = "qdens-1"
@@ -205,8 +206,7 @@ def bose_hubbard(
                 f"the {'ring' if ring else 'torus'} has {array.sizes[dim]} sites along {dim!r}; an "
                 f"odd {'ring' if ring else 'torus'} frustrates a checkerboard: use an even number"
             )
-    if n_max < 1 or int(n_max) != n_max:
-        raise ValueError(f"n_max={n_max!r}; give a whole number of at least 1")
+    n_max = check_whole("n_max", n_max, 1)
     problem = _dataset(
         array,
         {
@@ -217,7 +217,7 @@ def bose_hubbard(
         },
         {dim: (np.arange(array.sizes[dim]), "site") for dim in dims},
         "t",
-        {"system": "bose_hubbard", "hamiltonian": _BOSE_H, "n_max": int(n_max)},
+        {"system": "bose_hubbard", "hamiltonian": _BOSE_H, "n_max": n_max},
         per_site=("U",),
     )
     if (problem["T"] < 0).any():
@@ -269,9 +269,11 @@ def quantum_dot(
         raise ValueError(
             f"the grid is {array.sizes['x']} x {array.sizes['y']}; a square one is needed"
         )
+    size = float(check_scalar("size", size, None))
     for name, value in {"mass": mass, "eps_r": eps_r, "size": size}.items():
-        if not np.all(np.asarray(value, dtype=float) > 0):
-            raise ValueError(f"{name}={value!r}; give a positive number")
+        number = check_scalar(name, value, array.sizes.get("sample"))
+        if not ((number > 0) & (number < 1e9)).all():
+            raise ValueError(f"{name}={value!r}; give a positive number below 1e9")
     points = array.sizes["x"]
     grid = (np.arange(points) + 0.5) * size / points
     return _dataset(
@@ -282,7 +284,7 @@ def quantum_dot(
         },
         {"x": (grid, "nm"), "y": (grid, "nm")},
         "eV",
-        {"system": "quantum_dot", "hamiltonian": _DOT_H, "size_nm": float(size)},
+        {"system": "quantum_dot", "hamiltonian": _DOT_H, "size_nm": size},
     )
 
 

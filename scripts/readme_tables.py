@@ -1,11 +1,11 @@
-"""Write the results tables of README.md from results/*.json, so that no number is typed.
+"""Write the results tables of README.md and docs/ from results/*.json: no number is typed.
 
 A block ``<!-- results:NAME -->`` ... ``<!-- /results -->`` gets the table of results/NAME.json::
 
     {"caption": "...", "command": "make bench", "rows": [{"column": value, ...}, ...]}
 
 with the columns that an entry ``"columns"`` names, if there is one, and all of them otherwise.
-``--check`` writes nothing and fails if README.md is not what the results say.
+``--check`` writes nothing and fails if a page is not what the results say.
 """
 
 from __future__ import annotations
@@ -73,19 +73,21 @@ def fill(readme: str, results: Path) -> str:
 
 
 def main() -> int:
-    """Fill README.md, or with ``--check`` say whether it is up to date."""
-    parser = argparse.ArgumentParser(description="Fill the results tables of README.md.")
+    """Fill the pages, or with ``--check`` say whether they are up to date."""
+    parser = argparse.ArgumentParser(description="Fill the results tables of README.md and docs/.")
     parser.add_argument("--check", action="store_true")
     options = parser.parse_args()
-    path = ROOT / "README.md"
-    old = path.read_text(encoding="utf-8")
-    new = fill(old, ROOT / "results")
-    if options.check:
+    stale = 0
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        old = path.read_text(encoding="utf-8")
+        new = fill(old, ROOT / "results")
         if new != old:
-            print("README.md does not match results/: run `make readme`", file=sys.stderr)
-        return int(new != old)
-    path.write_text(new, encoding="utf-8")
-    return 0
+            stale = 1
+            if options.check:
+                print(f"{path.name} does not match results/: run `make readme`", file=sys.stderr)
+            else:
+                path.write_text(new, encoding="utf-8")
+    return stale if options.check else 0
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from qdens_nb import datasets
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = 170_000
-CORES = 1000
+CORES = 100
 #: configuration, system, seed, words, {side: shipped file}
 KINDS = (
     (

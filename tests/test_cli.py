@@ -144,6 +144,7 @@ def test_train_hands_everything_over(
         "out": tmp_path,
         "resume": True,
         "workers": 1,
+        "devices": 1,
     }
 
 

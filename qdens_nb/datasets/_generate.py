@@ -27,6 +27,8 @@ CONFIG = "config.json"
 _ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 #: Ctrl-C reaches all processes of a terminal; only the one that waits for the workers acts on it
 _LEAVE_INTERRUPTS = ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"]
+#: seconds between two looks at how many workers there are
+_LOOK_EVERY = 1.0
 _SOFTWARE = ("qdens_nb", "numpy", "scipy", "numba", "quspin", "xarray", "netCDF4")
 
 
@@ -42,9 +44,16 @@ def shard_path(folder: Path, shard: int) -> Path:
 
 
 def _make_shard(system: str, recipe: Any, shard: int, seed: int, path: Path) -> int:
-    """Compute and write one shard (runs in a worker); return its number of samples."""
+    """Compute and write one shard (runs in a worker); return its number of samples.
+
+    The file is this task's alone. Left to itself xarray takes a lock of the whole cluster for each
+    variable, and a worker that is asked to leave meanwhile waits for it without end.
+    """
+    import dask
+
     data = shard_function(system)(recipe, shard, seed)
-    write_checksum(save(data, path))
+    with dask.config.set(scheduler="threads"):
+        write_checksum(save(data, path))
     return data.sizes["sample"]
 
 
@@ -133,10 +142,15 @@ def _agree(folder: Path, identity: dict[str, Any], defaults: dict[str, Any]) -> 
         )
 
 
-def _missing(folder: Path, shards: int, progress: bool) -> list[int]:
-    """Shards that are absent, incomplete or damaged; left-over temporary files are removed."""
+def _remove_parts(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote have left."""
     for part in folder.glob(f".*{TEMPORARY}"):
         part.unlink(missing_ok=True)
+
+
+def _missing(folder: Path, shards: int, progress: bool) -> list[int]:
+    """Shards that are absent, incomplete or damaged; left-over temporary files are removed."""
+    _remove_parts(folder)
     missing = []
     shown = {"desc": "checking", "unit": "shard", "leave": False, "disable": not progress}
     for shard in tqdm(range(shards), **shown):
@@ -165,7 +179,8 @@ def generate(
     """Generate a data set as checksummed netCDF shards, or go on with one that was interrupted.
 
     A shard depends on the recipe, its number and the seed alone, so the data do not depend on
-    the number of workers or on interruptions. A script that calls this with local workers needs
+    the number of workers or on interruptions. Workers may come, go and be killed meanwhile: what
+    one has not finished another computes. A script that calls this with local workers needs
     the usual ``if __name__ == "__main__":``.
 
     Parameters
@@ -196,7 +211,8 @@ def generate(
     ValueError
         Bad recipe; the folder was begun with another recipe or seed, or is in use; no scheduler.
     OSError
-        Full disk. What is complete is kept, nothing partial is left; the same call resumes.
+        Full disk; the scheduler has gone, or one shard has killed several workers. What is
+        complete is kept, nothing partial is left; the same call resumes.
     """
     if isinstance(seed, bool) or int(seed) != seed or seed < 0:
         raise ValueError(f"seed={seed!r}; give a whole number >= 0")
@@ -222,33 +238,51 @@ def generate(
                 ) as bar,
             ):
                 _run(client, bar, missing, (system, recipe, int(seed), folder))
+            _remove_parts(folder)
     return folder
 
 
 def _run(client: Client, bar: tqdm, missing: list[int], job: tuple[str, Any, int, Path]) -> None:
-    """Keep a few tasks a worker in flight until none is missing."""
-    from distributed import as_completed
+    """Keep a few tasks a worker in flight until none is missing; workers may come and go."""
+    from distributed import CancelledError, KilledWorker, as_completed
+    from distributed.comm import CommClosedError
 
     system, recipe, seed, folder = job
-
-    def submit(shard: int) -> Any:
-        args = (system, recipe, shard, seed, shard_path(folder, shard))
-        return client.submit(_make_shard, *args, pure=False)
-
     todo = iter(missing)
-    window = max(8, 3 * sum(client.nthreads().values()))
-    running = as_completed([submit(n) for n in islice(todo, window)], loop=client.loop)
+    running = as_completed(loop=client.loop)
     start, samples = time.monotonic(), 0
+    window, looked = 0, -_LOOK_EVERY
     try:
-        for future in running:
-            samples += future.result()
+        while True:
+            if time.monotonic() - looked > _LOOK_EVERY:
+                window, looked = _window(client), time.monotonic()
+            for shard in islice(todo, max(0, window - running.count())):
+                args = (system, recipe, shard, seed, shard_path(folder, shard))
+                running.add(client.submit(_make_shard, *args, pure=False))
+            if running.is_empty():
+                break
+            samples += next(running).result()
             bar.set_postfix_str(f"{samples / (time.monotonic() - start):.3g} samples/s")
             bar.update()
-            for shard in islice(todo, 1):
-                running.add(submit(shard))
     except KeyboardInterrupt:
         bar.write(
             f"stopped with {bar.n} of {bar.total} shards complete in {folder}; the same command "
             "goes on from there"
         )
         raise
+    except KilledWorker as error:
+        raise ChildProcessError(
+            f"{error.allowed_failures + 1} workers died one after another on the same shard: is "
+            f"there memory enough, and time enough for a job? {_kept(bar, folder)}"
+        ) from error
+    except (CancelledError, CommClosedError) as error:
+        raise ConnectionError(f"the dask scheduler is gone. {_kept(bar, folder)}") from error
+
+
+def _window(client: Client) -> int:
+    """Tasks to have in flight: enough for all workers, and a reason for a cluster to grow."""
+    return max(32, 3 * sum(client.nthreads().values()))
+
+
+def _kept(bar: tqdm, folder: Path) -> str:
+    return f"{bar.n} of {bar.total} shards are complete in {folder}; the same command goes on"

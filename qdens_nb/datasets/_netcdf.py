@@ -58,7 +58,7 @@ def save(dataset: xr.Dataset, path: str | Path, *, packed: bool = False) -> Path
         Not a Dataset of this package, an attribute that netCDF cannot hold, another ending, or
         values to be packed that are not finite.
     OSError
-        Full disk; nothing partial is left.
+        Full disk, or a limit on files; nothing partial is left.
 
     Examples
     --------
@@ -86,6 +86,13 @@ def save(dataset: xr.Dataset, path: str | Path, *, packed: bool = False) -> Path
             data.to_netcdf(part, engine="netcdf4", format="NETCDF4", encoding=encoding)
         except TypeError as error:
             raise ValueError(f"this Dataset does not fit into a netCDF file: {error}") from error
+        except RuntimeError as error:  # how HDF5 says that the system refused to write
+            raise OSError(
+                errno.EIO,
+                f"the file could not be written ({error}); nothing partial is left. Look for free "
+                "space, quotas and limits, and repeat the command",
+                str(path),
+            ) from error
     return path
 
 
@@ -95,6 +102,8 @@ def _pack(data: xr.Dataset) -> tuple[xr.Dataset, dict[Any, dict[str, Any]]]:
     for name, array in data.data_vars.items():
         if array.dtype.kind != "f":
             continue
+        if (np.isfinite(array) & (np.abs(array) > np.finfo(np.float32).max)).any():
+            raise ValueError(f"{name!r} is too large for single precision; save with packed=False")
         if name == "potential" or not set(array.dims) - {"sample"}:
             data[name] = array.astype(np.float32)
             continue
@@ -104,7 +113,7 @@ def _pack(data: xr.Dataset) -> tuple[xr.Dataset, dict[Any, dict[str, Any]]]:
         if str(name).endswith("_stderr") and low >= 0:
             data[name], encoding[name] = _pack_errors(array, high)
             continue
-        scale = np.float32((high - low) / _STEPS or 1.0)
+        scale = _step(high - low)
         rounding = 4 * np.finfo(np.float32).eps * max(abs(low), abs(high))
         data[name] = array.assign_attrs(packing_error=0.5 * float(scale) + rounding)
         encoding[name] = {
@@ -116,9 +125,15 @@ def _pack(data: xr.Dataset) -> tuple[xr.Dataset, dict[Any, dict[str, Any]]]:
     return data, encoding
 
 
+def _step(span: float) -> np.float32:
+    """Step of the integers that cover `span`; never so small that it loses digits itself."""
+    smallest = float(np.finfo(np.float32).tiny)
+    return np.float32(max(span / _STEPS, smallest) if span else 1.0)
+
+
 def _pack_errors(array: xr.DataArray, high: float) -> tuple[xr.DataArray, dict[str, Any]]:
     """Steps from 0: no error is rounded to less than 0, none but 0 itself to 0."""
-    step = np.float32(high / _STEPS or 1.0)
+    step = _step(high)
     kept = array.clip(min=step, keep_attrs=True).where(array != 0, 0.0)
     kept.attrs["packing_error"] = float(step) + 4 * np.finfo(np.float32).eps * high
     encoding = {"dtype": "uint16", "scale_factor": step, "_FillValue": np.uint16(_STEPS + 1)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -127,7 +128,7 @@ def _convert(key: str, value: Any, hint: Any) -> Any:
     """Convert what YAML or JSON gives to the type of the field."""
     try:
         return _as(value, hint)
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, OverflowError):
         kind = str(hint) if get_args(hint) else hint.__name__
         raise ValueError(f"{key}: {value!r} does not fit; it takes {kind}") from None
 
@@ -147,6 +148,10 @@ def _as(value: Any, hint: Any) -> Any:
 
 def _check(values: dict[str, Any]) -> None:
     """Check what recipes have in common, where they have it."""
+    for key, value in values.items():
+        entries = value if isinstance(value, tuple) else (value,)
+        if not entries or not all(math.isfinite(x) for x in entries if isinstance(x, float)):
+            raise ValueError(f"{key}: {value!r}; give finite numbers, at least one")
     sites = values["sites"]
     counts = sites.values() if isinstance(sites, dict) else [1]
     if not sites or min(sites) < 3 or min(counts) < 1:

@@ -62,7 +62,8 @@ def shipped(name: str) -> Path:
     entries, path = registry(), data_folder() / name
     if name not in entries:
         raise ValueError(
-            f"no shipped file {name!r} in {data_folder()}; there is {', '.join(entries) or 'none'}"
+            f"no shipped file {name!r} in {data_folder()}; there is {', '.join(entries) or 'none'}."
+            " QDENS_DATA names another folder"
         )
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; fetch it anew, or run: {_made(entries[name])}")

@@ -143,8 +143,7 @@ def learn_hamiltonian(
             the same for the couplings; std 0 if given.
         ``potential_std`` (x, y)
             spread of mu - v in t.
-        ``start_chi2``, ``start_U``, ``start_V``, ``start_accepted`` (start), ``history`` (start,
-        step)
+        ``start_chi2``, ``start_U``, ``start_V``, ``start_accepted``, ``history`` (start[, step])
             of every start: its final chi^2, couplings, whether it explains the data.
 
     Raises

@@ -164,14 +164,18 @@ def split_store(prepared: Sequence[Tensors], validation_fraction: float) -> Stor
     return store
 
 
-def _rank() -> list[int]:
-    """Rank in a distributed run, as a seed: each process draws batches of its own."""
-    spread = torch.distributed.is_available() and torch.distributed.is_initialized()
-    return [torch.distributed.get_rank()] if spread else []
+def own_share(values: torch.Tensor) -> torch.Tensor:
+    """The samples of a batch that are this process' part in a distributed training; else all."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return values
+    return values[torch.distributed.get_rank() :: torch.distributed.get_world_size()]
 
 
 class BatchStream(torch.utils.data.IterableDataset):
-    """Random batches; the state is ``(seed, step)``, so a resumed run sees the same stream."""
+    """Random batches; the state is ``(seed, step)``, so a resumed run sees the same stream.
+
+    All processes of a distributed training see the same one; each takes its `own_share`.
+    """
 
     def __init__(self, parts: Mapping[Size, Tensors], batch_size: int, seed: int, first: int = 0):
         self.parts = dict(parts)
@@ -184,7 +188,7 @@ class BatchStream(torch.utils.data.IterableDataset):
         counts = np.array([count_samples(self.parts[s]) for s in sizes], dtype=float)
         step = self.first
         while True:
-            rng = np.random.default_rng([self.seed, step, *_rank()])
+            rng = np.random.default_rng([self.seed, step])
             part = self.parts[sizes[rng.choice(len(sizes), p=counts / counts.sum())]]
             rows = torch.from_numpy(rng.integers(0, count_samples(part), self.batch_size))
             batch = {k: v[rows] for k, v in part.items()}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,10 @@ DOT_TASKS = (
     "dot_density_live",
 )
 DOT_NETWORKS = ("residual_unet", "unet", "pix2pix")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,10 @@ class TrainConfig:
         for name, choices in allowed.items():
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name}={getattr(self, name)!r}; choose one of {choices}")
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            if type(entry.default) in (int, float) and not _is_number(value):
+                raise ValueError(f"{entry.name}={value!r}; give a finite number")
         for name in (
             "blocks",
             "width",

@@ -159,6 +159,7 @@ class DotTask:
         if generator is not None and self.floor is not None:
             shape = (len(maps[self.sources[0]]), 1, 1)
             part = (2.0 * torch.rand(shape, generator=generator) - 1.0).clamp(min=0.0)
+            part = part.to(maps[self.sources[0]].device)
             lowest = DENSITY_UNIT * FLOOR * (self.floor / FLOOR) ** part
             maps |= {k: torch.maximum(maps[k], self.scaled(k, lowest)) for k in self.sources}
         return self.channels(maps, batch), {k: maps[k] for k in self.targets if k in maps}

@@ -11,7 +11,7 @@ import lightning as L
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from qdens_nb.training._batches import BatchStream, Store, count_samples
+from qdens_nb.training._batches import BatchStream, Store, count_samples, own_share
 from qdens_nb.training._config import TrainConfig
 from qdens_nb.training._registry import build_network, build_task
 
@@ -35,7 +35,7 @@ class RegressionModule(L.LightningModule):
             self.network.load_state_dict(start)
         self.averaged = AveragedModel(
             self.network, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True
-        )
+        ).requires_grad_(False)
         self.augmentation_seed = seed
         self.automatic_optimization = False
         compiled = torch.compile(self.network, dynamic=True) if config.compile else self.network
@@ -73,11 +73,11 @@ class RegressionModule(L.LightningModule):
         if self.stream is not None:
             self.stream.first = self.steps_done
 
-    def schedule(self, step: int) -> float:
+    def schedule(self, step: int, minutes: float) -> float:
         """Warm-up, then half a cosine over the steps or the minutes, whichever is further."""
         done = step / self.config.steps
         if self.config.max_minutes is not None:
-            done = max(done, self.minutes / self.config.max_minutes)
+            done = max(done, minutes / self.config.max_minutes)
         warm = min(1.0, (step + 1) / self.config.warmup)
         return warm * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
@@ -102,13 +102,15 @@ class RegressionModule(L.LightningModule):
         generator = torch.Generator().manual_seed(hash((self.augmentation_seed, step)) % 2**63)
         batch = {k: v.float() if v.is_floating_point() else v for k, v in batch.items()}
         inputs, target = self.task.inputs(batch, generator)
+        inputs, target = own_share(inputs), {k: own_share(v) for k, v in target.items()}
         half = self.config.precision == "bf16"
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
             predicted = self._fast(inputs)
         parts = self.task.loss(predicted, target)
         optimisers = self.optimizers()
         optimisers = optimisers if isinstance(optimisers, list) else [optimisers]
-        rate = self.config.learning_rate * self.schedule(step)
+        minutes = self._minutes_of_first()
+        rate = self.config.learning_rate * self.schedule(step, minutes)
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate
@@ -119,11 +121,17 @@ class RegressionModule(L.LightningModule):
             optimiser.step()
         self.averaged.update_parameters(self.network)
         self.steps_done = step + 1
-        if self.config.max_minutes is not None and self.minutes >= self.config.max_minutes:
+        if self.config.max_minutes is not None and minutes >= self.config.max_minutes:
             self.trainer.should_stop = True
         shown = getattr(self.task, "monitor", "density")
-        self.log(f"train_{shown}_mae", parts[shown], prog_bar=True, on_step=True)
+        self.log(f"train_{shown}_mae", parts[shown], prog_bar=True, on_step=True, sync_dist=True)
         self.log("lr", rate, on_step=True)
+
+    def _minutes_of_first(self) -> float:
+        """Minutes trained by the clock of the first process: all must agree when to stop."""
+        if self.config.max_minutes is None:
+            return self.minutes
+        return self.trainer.strategy.broadcast(self.minutes)
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
         batch = {k: v.float() if v.is_floating_point() else v for k, v in batch.items()}
@@ -132,11 +140,12 @@ class RegressionModule(L.LightningModule):
         weight = count_samples(batch)
         self.validation.add(parts, weight)
         for name, value in parts.items():
-            self.log(f"val_{name}", value, batch_size=weight, prog_bar=name == "density")
+            shown = name == "density"
+            self.log(f"val_{name}", value, batch_size=weight, prog_bar=shown, sync_dist=True)
 
     def on_validation_epoch_end(self) -> None:
         for name, value in self.validation.close().items():
-            self.log(f"val_{name}", value, prog_bar=True)
+            self.log(f"val_{name}", value, prog_bar=True, sync_dist=True)
 
 
 class ExplainedVariance:

@@ -317,7 +317,8 @@ def load_predictor(name: str | Path) -> Any:
         if not folder.is_dir():
             there = sorted(p.name for p in shipped.glob("*")) if shipped.exists() else []
             raise ValueError(
-                f"no predictor {str(name)!r}; shipped are {there}, or give a folder of weights"
+                f"no predictor {str(name)!r}; shipped in {shipped} are {there}, or give a folder "
+                "of weights. QDENS_DATA names another folder of shipped data"
             )
     members, card = load_weights(folder)
     return PREDICTORS[card["model"]](folder.name, members, card)

@@ -111,7 +111,7 @@ class DirectTask:
         mu = batch["mu"]
         target = {name: batch[name] for name in OBSERVABLES}
         if generator is not None:
-            part = torch.rand(mu.shape, generator=generator)
+            part = torch.rand(mu.shape, generator=generator).to(mu.device)
             mu = batch["mu_lower"] + part * (batch["mu_upper"] - batch["mu_lower"])
         centred = (mu - batch["V"])[:, None] - batch["potential"]
         flux = batch["flux"]

@@ -16,6 +16,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_only
 
 from qdens_nb.datasets import checksum_state
 from qdens_nb.training._batches import (
@@ -61,6 +62,24 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return max(whole, key=lambda path: int(path.stem.split("=")[1].split("-")[0]), default=None)
 
 
+def check_checkpoint(path: Path, module: torch.nn.Module) -> None:
+    """Raise ``ValueError`` unless a checkpoint is whole, without objects, and of this network."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
+        shapes = {name: value.shape for name, value in saved.items()}
+    except Exception as error:  # torch raises many kinds on damaged and foreign files
+        reason = str(error).split("\n")[0]
+        raise ValueError(
+            f"the checkpoint {path} is damaged, or holds more than tensors and plain values "
+            f"({reason}); delete it and repeat the call"
+        ) from error
+    if shapes != {name: value.shape for name, value in module.state_dict().items()}:
+        raise ValueError(
+            f"the checkpoint {path} is of another network; repeat its configuration, or give "
+            "another folder"
+        )
+
+
 def start_weights(config: TrainConfig, member: int) -> dict[str, torch.Tensor] | None:
     """Weights that a member of the ensemble starts from, if the configuration names some.
 
@@ -100,12 +119,15 @@ def fit_member(
     member: int = 0,
     resume: bool = False,
     progress: bool = True,
+    devices: int = 1,
 ) -> Any:
     """Train one network of the ensemble; checkpoints and a CSV log go to `folder`."""
     seed = config.seed + member
     module = build_module(config, seed, start_weights(config, member))
     module.use_store(store)
     checkpoint = newest_checkpoint(folder / "checkpoints") if resume else None
+    if checkpoint is not None:
+        check_checkpoint(checkpoint, module)
     batches = BatchStream(store.train, config.batch_size, seed)
     module.stream = batches
     callbacks: list[L.Callback] = [
@@ -130,6 +152,8 @@ def fit_member(
         trainer = L.Trainer(
             max_steps=config.steps * module.updates_a_step,
             accelerator="auto",
+            devices=devices,
+            strategy="ddp" if devices > 1 else "auto",
             callbacks=callbacks,
             logger=CSVLogger(folder, name="log", version=""),
             enable_progress_bar=progress,
@@ -167,6 +191,18 @@ def _interruptible(folder: Path) -> Iterator[None]:
         ) from None
 
 
+def _check_devices(config: TrainConfig, devices: int) -> None:
+    if isinstance(devices, bool) or int(devices) != devices or devices < 1:
+        raise ValueError(f"devices={devices!r}; give a whole number of at least 1")
+    if devices > 1 and config.network in ("pix2pix", "unet"):
+        raise ValueError(f"devices={devices}; {config.network!r} trains on one device, give 1")
+    if config.batch_size % devices:
+        raise ValueError(
+            f"batch_size={config.batch_size} cannot be shared by {devices} devices alike; give a "
+            "multiple"
+        )
+
+
 def train(
     model: str,
     config: str | Path | TrainConfig,
@@ -175,6 +211,7 @@ def train(
     out: str | Path,
     resume: bool = False,
     workers: int = 1,
+    devices: int = 1,
     progress: bool = True,
 ) -> Path:
     """Train `model` and write weights with a card.
@@ -192,6 +229,10 @@ def train(
     workers : int
         Processes that prepare the tensors; with more than one, what they prepare is kept beside
         `out` for the next training.
+    devices : int
+        GPUs, or where there are none processes, that share each batch (Lightning's DDP; it starts
+        the program that calls this once more for each). The losses are those of one device,
+        except that statistics of batch normalisation are those of each part.
 
     Returns
     -------
@@ -201,13 +242,15 @@ def train(
     Raises
     ------
     ValueError
-        Model and configuration disagree, or nothing to train on.
+        Model and configuration disagree, nothing to train on, or a network or batch that the
+        devices cannot share.
     FileNotFoundError
         No such data.
     """
     settings = config if isinstance(config, TrainConfig) else TrainConfig.read(config)
     if settings.task != model:
         raise ValueError(f"the configuration is for {settings.task!r}, not for {model!r}")
+    _check_devices(settings, devices)
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
@@ -239,9 +282,11 @@ def train(
     minutes = 0.0
     for member in range(settings.members):
         place = folder / f"member_{member}"
-        module = fit_member(settings, store, place, member, resume, progress)
+        module = fit_member(settings, store, place, member, resume, progress, devices)
         minutes += module.minutes
         members.append(module.averaged.module.eval())
+    if rank_zero_only.rank:  # the first process writes for all
+        return folder
     calibration = calibrate(settings, members, store)
     save_weights(
         folder,
