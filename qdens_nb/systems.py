@@ -272,8 +272,8 @@ def quantum_dot(
     size = float(check_scalar("size", size, None))
     for name, value in {"mass": mass, "eps_r": eps_r, "size": size}.items():
         number = check_scalar(name, value, array.sizes.get("sample"))
-        if not ((number > 0) & (number < 1e9)).all():
-            raise ValueError(f"{name}={value!r}; give a positive number below 1e9")
+        if not ((number > 0) & (number < 1e12)).all():
+            raise ValueError(f"{name}={value!r}; give a positive number below 1e12")
     points = array.sizes["x"]
     grid = (np.arange(points) + 0.5) * size / points
     return _dataset(
@@ -308,5 +308,5 @@ def check_system(problem: Any, system: str) -> xr.Dataset:
     for name in ("potential", *COUPLINGS[system]):
         values = problem[name].values
         if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
-            raise ValueError(f"{name!r} of the problem holds values that are no finite numbers")
+            raise ValueError(f"{name!r} of the problem holds NaN or infinite values")
     return problem
