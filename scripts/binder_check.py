@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "binder"
@@ -55,7 +56,8 @@ def environment(folder: Path) -> Path:
     ]
     pins = (ROOT / "constraints.txt").read_text().splitlines()
     call(*pip, next(line for line in pins if line.startswith("torch==")))
-    call(*pip, "-r", ROOT / "binder" / "requirements.txt")
+    made = yaml.safe_load((ROOT / "binder" / "environment.yml").read_text())["dependencies"]
+    call(*pip, *next(entry["pip"] for entry in made if isinstance(entry, dict)))
     path = {**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"}
     call("bash", ROOT / "binder" / "postBuild", cwd=ROOT, env=path)
     return folder / "bin"
