@@ -139,7 +139,7 @@ def cases(quick: bool) -> list[Case]:
             large,
             square(6),
             2e-3,
-            {"steps": 800, "samples": 600, "learning_rate": (0.05, 0.01), "final_samples": 6000},
+            {"steps": 1100, "samples": 600, "learning_rate": (0.05, 0.01), "final_samples": 6000},
         ),
     ]
     if not quick:
