@@ -8,15 +8,16 @@ import numpy as np
 import torch
 import xarray as xr
 
+from qdens_nb.mpnn._sampling import WIDE
+
 if TYPE_CHECKING:
-    from qdens_nb.mpnn._noisy import NoisyRecovery
-    from qdens_nb.mpnn._recovery import Recovery
+    from qdens_nb.mpnn._judged import Judged
 
 #: Points of a line, and of a side of a plane (even: none of them is at a nucleus).
 LINE, PLANE = 400, 100
 
 
-def answer(recovery: Recovery | NoisyRecovery) -> xr.Dataset:
+def answer(recovery: Judged) -> xr.Dataset:
     """Potential and local energy on a grid, the history, the errors."""
     wave = recovery.wave
     energy, stderr = recovery.energy()
@@ -62,10 +63,8 @@ def answer(recovery: Recovery | NoisyRecovery) -> xr.Dataset:
     return found
 
 
-def _on_grid(recovery: Recovery | NoisyRecovery) -> xr.Dataset:
+def _on_grid(recovery: Judged) -> xr.Dataset:
     """Potential, exact potential, local energy and psi on a line or in the plane z = 0."""
-    from qdens_nb.mpnn._recovery import WIDE
-
     wave = recovery.wave
     if wave.particles > 1:
         return _trap_on_line(recovery)
@@ -89,10 +88,8 @@ def _on_grid(recovery: Recovery | NoisyRecovery) -> xr.Dataset:
     )
 
 
-def _trap_on_line(recovery: Recovery | NoisyRecovery) -> xr.Dataset:
+def _trap_on_line(recovery: Judged) -> xr.Dataset:
     """Potential of one particle on the x axis."""
-    from qdens_nb.mpnn._recovery import WIDE
-
     wave = recovery.wave
     ticks = np.linspace(-WIDE, WIDE, LINE)
     places = torch.zeros(LINE, wave.dims // wave.particles, dtype=torch.float64)

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from qdens_nb.mpnn._from_values import Noise, potential_from_values
+from qdens_nb.mpnn._judged import JUDGED, Judged
 from qdens_nb.mpnn._log_psi import Recovered
-from qdens_nb.mpnn._recovery import JUDGED, WIDE, box_errors
-from qdens_nb.mpnn._sampling import sample_wave, uniform
-from qdens_nb.mpnn._systems import wave_function
+from qdens_nb.mpnn._sampling import WIDE, sample_wave, uniform
 from qdens_nb.mpnn._wavefunctions import WaveFunction
 
 
@@ -32,7 +31,7 @@ class NoisySettings:
     strength: float = 0.0
 
 
-class NoisyRecovery:
+class NoisyRecovery(Judged):
     """Training of a potential from noisy values, one member of a committee after the other.
 
     Parameters
@@ -60,12 +59,12 @@ class NoisyRecovery:
         samples: int | None = None,
         steps: int = 5,
     ) -> None:
-        self.wave = wave_function(system) if isinstance(system, str) else system
+        super().__init__(system, seed)
         if self.wave.particles > 1:
             raise ValueError(f"{self.wave.name}: noise is for one particle; give noise=0")
         line = self.wave.dims == 1
         count = samples or (200 if line else 8000)
-        self.noise, self.seed = noise, seed
+        self.noise = noise
         self.settings = NoisySettings(count, steps)
         rng = torch.Generator().manual_seed(seed + 1)
         if line:
@@ -76,15 +75,6 @@ class NoisyRecovery:
         self.values = Noise(noise)(self.wave.psi(self.points), seed=seed + 2)
         self.walk = sample_wave(self.wave, JUDGED, seed=seed)
         self.members: list[Recovered] = []
-        self.seconds = 0.0
-        self.history: dict[str, list[float]] = {
-            name: [] for name in ("step", "loss", "energy", "epsilon_wide", "epsilon_core")
-        }
-
-    @property
-    def step_number(self) -> int:
-        """Members so far."""
-        return len(self.members)
 
     def run(self, steps: int | None = None, *, progress: bool = True) -> None:
         """Fit more members, by default all that are left."""
@@ -103,25 +93,15 @@ class NoisyRecovery:
                     seed=self.seed + 1000 * self.step_number,
                 )
             )
+            self.step_number += 1
             self.seconds = before + time.perf_counter() - begun
-            row = {
-                "step": self.step_number,
-                "loss": self.members[-1].history["held_out"][-1],
-                "energy": self.energy()[0],
-                **self.errors(2000),
-            }
-            for name, values in self.history.items():
-                values.append(row[name])
+            self._record(self.members[-1].history["held_out"][-1])
 
     def potential(self, points: Tensor) -> Tensor:
         """Mean over the members, (B, D) -> (B,); the flat start before there are any."""
         if not self.members:
             return torch.full((len(points),), self.wave.pinned_value, dtype=torch.float64)
         return torch.stack([one.potential(points) for one in self.members]).mean(0)
-
-    def local_energy(self, points: Tensor) -> Tensor:
-        """Local energy with the exact psi, (B, D) -> (B,)."""
-        return self.wave.kinetic(points) + self.potential(points)
 
     def energy(self, samples: int = JUDGED) -> tuple[float, float]:
         """Mean over the members and its standard error from their spread."""
@@ -130,21 +110,6 @@ class NoisyRecovery:
         found = [one.energy for one in self.members]
         return float(np.mean(found)), float(np.std(found) / max(1, len(found) - 1) ** 0.5)
 
-    def errors(self, samples: int = JUDGED) -> dict[str, float]:
-        """Mean |U - V| in [-5, 5]^D and in [-1, 1]^D."""
-        return box_errors(self.wave, self.potential, samples)
-
-    def trap(self, places: Tensor) -> Tensor:
-        """There is one particle."""
-        return self.potential(places)
-
-    def trap_error(self, samples: int = JUDGED) -> float:
-        """There is one particle."""
-        return float("nan")
-
-    def result(self) -> Any:
+    def result(self) -> xr.Dataset:
         """What was found as a Dataset; see `recover_potential`."""
-        from qdens_nb.mpnn._answer import answer
-
-        found = answer(self)
-        return found.assign_attrs(noise=self.noise)
+        return super().result().assign_attrs(noise=self.noise)

@@ -13,15 +13,10 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from qdens_nb.mpnn import _losses
+from qdens_nb.mpnn._judged import JUDGED, Judged
 from qdens_nb.mpnn._network import PAPER_WIDTHS, PotentialNet
-from qdens_nb.mpnn._sampling import mixed, sample_wave, uniform
-from qdens_nb.mpnn._systems import wave_function
-from qdens_nb.mpnn._wavefunctions import Field, WaveFunction
-
-#: Half width of the box in which potentials are asked for and judged (paper, below eq. (9)).
-WIDE, CORE = 5.0, 1.0
-#: Points of the boxes on which errors are measured.
-JUDGED = 20_000
+from qdens_nb.mpnn._sampling import WIDE, mixed, sample_wave, uniform
+from qdens_nb.mpnn._wavefunctions import WaveFunction
 
 
 @dataclass(frozen=True)
@@ -78,7 +73,7 @@ METHODS = {
 }
 
 
-class Recovery:
+class Recovery(Judged):
     """Training of a potential, one step after the other; for live plots and pauses.
 
     Parameters
@@ -115,14 +110,9 @@ class Recovery:
     ) -> None:
         if method not in METHODS:
             raise ValueError(f"method={method!r}; expected one of {', '.join(METHODS)}")
-        self.wave = wave_function(system) if isinstance(system, str) else system
-        self.method, self.seed = method, seed
+        super().__init__(system, seed)
+        self.method = method
         self.settings = _with_options(METHODS[method], options)
-        self.step_number = 0
-        self.seconds = 0.0
-        self.history: dict[str, list[float]] = {
-            name: [] for name in ("step", "loss", "energy", "epsilon_wide", "epsilon_core")
-        }
         set_ = self.settings
         inputs = set_.inputs
         if not self.wave.cusps and "coordinates" in inputs:
@@ -213,21 +203,11 @@ class Recovery:
         self.step_number += 1
         return float(loss.detach())
 
-    def _record(self, loss: float) -> None:
-        row = {"step": self.step_number, "loss": loss, "energy": self.energy(2000)[0]}
-        row |= self.errors(2000)
-        for name, values in self.history.items():
-            values.append(row[name])
-
     @torch.no_grad()
     def potential(self, points: Tensor) -> Tensor:
         """The potential found, (B, D) -> (B,)."""
         points = torch.as_tensor(points, dtype=torch.float64)
         return torch.cat([self.network(part) for part in points.split(20_000)])
-
-    def local_energy(self, points: Tensor) -> Tensor:
-        """E(r) = -1/2 laplace(psi)/psi + U(r), (B, D) -> (B,): a constant if U is right."""
-        return self.wave.kinetic(points) + self.potential(points)
 
     def energy(self, samples: int = JUDGED) -> tuple[float, float]:
         """Mean of the local energy and its standard error.
@@ -242,44 +222,13 @@ class Recovery:
             tau = max(1.0, self.walk.tau) if np.isfinite(self.walk.tau) else 1.0
         return float(local.mean()), float(local.std() * np.sqrt(tau / len(local)))
 
-    def errors(self, samples: int = JUDGED) -> dict[str, float]:
-        """Mean |U - V| over points uniform in [-5, 5]^D and in [-1, 1]^D, eq. (9)."""
-        return box_errors(self.wave, self.potential, samples)
-
     def trap(self, places: Tensor) -> Tensor:
-        """Potential of one of several particles, (B, d) -> (B,), without the interaction."""
+        """Potential of one particle, (B, d) -> (B,), without the interaction."""
         with torch.no_grad():
             raw = self.network.one_body(torch.as_tensor(places, dtype=torch.float64))
             if not self.network.hard_pin:
                 return raw
             return raw + self.network.shift() / self.wave.particles
-
-    def trap_error(self, samples: int = JUDGED) -> float:
-        """Mean |u - trap| over mean |trap| in [-5, 5]^d; nan where there is no exact trap."""
-        if self.wave.trap is None:
-            return float("nan")
-        rng = torch.Generator().manual_seed(20210618)
-        places = uniform(self.network.body_dims, samples, WIDE, rng)
-        exact = self.wave.trap(places)
-        return float((self.trap(places) - exact).abs().mean() / exact.abs().mean())
-
-    def result(self) -> Any:
-        """What was found as a Dataset; see `recover_potential`."""
-        from qdens_nb.mpnn._answer import answer
-
-        return answer(self)
-
-
-def box_errors(wave: WaveFunction, potential: Field, samples: int) -> dict[str, float]:
-    """Mean |U - V| over points uniform in [-5, 5]^D and in [-1, 1]^D; nan for an unknown V."""
-    if wave.potential is None:
-        return {"epsilon_wide": float("nan"), "epsilon_core": float("nan")}
-    found = {}
-    for name, half in (("epsilon_wide", WIDE), ("epsilon_core", CORE)):
-        rng = torch.Generator().manual_seed(20210618)
-        points = uniform(wave.dims, samples, half, rng)
-        found[name] = float((potential(points) - wave.potential(points)).abs().mean())
-    return found
 
 
 def recover_potential(

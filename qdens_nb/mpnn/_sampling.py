@@ -16,6 +16,9 @@ from torch import Tensor
 
 from qdens_nb.mpnn._wavefunctions import WaveFunction
 
+#: Half width of the boxes in which potentials are asked for and judged (paper, below eq. (9)).
+WIDE, CORE = 5.0, 1.0
+
 
 @dataclass(frozen=True)
 class Walk:
@@ -137,14 +140,11 @@ def _mixing(series: Tensor) -> tuple[float, float]:
     if times < 8 or walkers < 2:
         return float("nan"), float("nan")
     chains = series.transpose(0, 1).numpy()
-    seen = [f(chains[..., k]) for k in range(chains.shape[-1]) for f in (_same, np.sign, np.square)]
-    rhats = [split_rhat(values) for values in seen]
-    taus = [integrated_autocorrelation_time(values) for values in seen]
-    return float(np.nanmax(rhats)), float(np.nanmax(taus))
-
-
-def _same(values: np.ndarray) -> np.ndarray:
-    return values
+    seen = np.concatenate([chains, np.sign(chains), np.square(chains)], axis=-1)
+    columns = np.moveaxis(seen, -1, 0)
+    rhat = np.nanmax([split_rhat(one) for one in columns])
+    tau = np.nanmax([integrated_autocorrelation_time(one) for one in columns])
+    return float(rhat), float(tau)
 
 
 def sample_wave(wave: WaveFunction, samples: int, *, seed: int = 0, **options: float) -> Walk:

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm.auto import tqdm
 
+from qdens_nb.datasets._files import write_json
+
 PAPER = ("qpnn", "qpnn_ms", "mpnn")
 OURS = "local_energy"
 STATES = (
@@ -124,9 +126,7 @@ def perform(run: Run, folder: Path) -> dict[str, Any]:
     from qdens_nb.mpnn._recovery import recover_potential
 
     torch.set_num_threads(1)
-    found = recover_potential(
-        run.system, run.method, seed=run.seed, progress=False, **dict(run.options)
-    )
+    found = recover_potential(run.system, run.method, seed=run.seed, progress=False, **run.options)
     row: dict[str, Any] = {
         "system": run.system,
         "method": run.method,
@@ -152,9 +152,7 @@ def perform(run: Run, folder: Path) -> dict[str, Any]:
             [float(f"{value:.4g}") for value in line] for line in coarse["potential"].values
         ]
     folder.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(row))
-    part.replace(path)
+    write_json(path, row)
     return row
 
 
@@ -219,7 +217,6 @@ def write(name: str, out: Path, runs: Path, *, seeds: int = 5, workers: int = 2)
     seeds, workers : int
         Seeds of each case; local processes.
     """
-    from qdens_nb.datasets._files import write_json
     from qdens_nb.datasets._generate import versions
 
     rows = perform_all(study(name, seeds), runs, workers)

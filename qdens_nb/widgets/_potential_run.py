@@ -17,8 +17,8 @@ import xarray as xr
 from torch import Tensor
 
 from qdens_nb.mpnn._network import PotentialNet
-from qdens_nb.mpnn._recovery import METHODS, WIDE, Recovery
-from qdens_nb.mpnn._sampling import uniform
+from qdens_nb.mpnn._recovery import METHODS, Recovery
+from qdens_nb.mpnn._sampling import WIDE, uniform
 from qdens_nb.mpnn._systems import SYSTEMS, wave_function
 from qdens_nb.mpnn._wavefunctions import WaveFunction
 
