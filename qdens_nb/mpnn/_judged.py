@@ -31,6 +31,10 @@ class Judged:
             name: [] for name in ("step", "loss", "energy", "epsilon_wide", "epsilon_core")
         }
 
+    def run(self, steps: int | None = None, *, progress: bool = True) -> None:
+        """Train on, by default to the end of the settings' steps."""
+        raise NotImplementedError
+
     def potential(self, points: Tensor) -> Tensor:
         """The potential found, (B, D) -> (B,)."""
         raise NotImplementedError

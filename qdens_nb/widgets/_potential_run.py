@@ -9,13 +9,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
 
+from qdens_nb.mpnn._judged import Judged
 from qdens_nb.mpnn._network import PotentialNet
 from qdens_nb.mpnn._recovery import METHODS, Recovery
 from qdens_nb.mpnn._sampling import WIDE, uniform
@@ -68,32 +69,14 @@ class Choice:
         return f"oscillator_{self.n}" if self.system == LINE_OSCILLATOR else self.system
 
 
-class Trainer(Protocol):
-    """What the app asks of a training: `Recovery`, and what recovers from noisy values."""
-
-    history: dict[str, list[float]]
-    step_number: int
-    seconds: float
-    settings: Any
-    walk: Any
-
-    def run(self, steps: int | None = None, *, progress: bool = True) -> None: ...
-    def potential(self, points: Tensor) -> Tensor: ...
-    def local_energy(self, points: Tensor) -> Tensor: ...
-    def energy(self, samples: int = ...) -> tuple[float, float]: ...
-    def errors(self, samples: int = ...) -> dict[str, float]: ...
-    def trap(self, places: Tensor) -> Tensor: ...
-    def trap_error(self, samples: int = ...) -> float: ...
-
-
-def noisy_recovery() -> Callable[..., Trainer] | None:
+def noisy_recovery() -> Callable[..., Judged] | None:
     """The class that recovers a potential from noisy values, None if this package has none."""
     if importlib.util.find_spec("qdens_nb.mpnn._noisy") is None:
         return None
     return getattr(importlib.import_module("qdens_nb.mpnn._noisy"), "NoisyRecovery", None)
 
 
-def trainer(choice: Choice) -> Trainer:
+def trainer(choice: Choice) -> Judged:
     """The training that the controls describe; drawing its points takes a moment.
 
     Raises
@@ -153,7 +136,7 @@ def scene(name: str) -> Scene:
 
 
 class Training:
-    """One choice of the controls: untrained at first, then a `Trainer` and its views.
+    """One choice of the controls: untrained at first, then a `Judged` training and its views.
 
     Parameters
     ----------
@@ -161,13 +144,13 @@ class Training:
 
     Attributes
     ----------
-    trainer : Trainer or None
+    trainer : Judged or None
         None until the first step.
     """
 
     def __init__(self, choice: Choice) -> None:
         self.choice, self.scene = choice, scene(choice.name)
-        self.trainer: Trainer | None = None
+        self.trainer: Judged | None = None
         self._busy = threading.Lock()
         self._weight: dict[str, float] = {}
 
@@ -296,7 +279,7 @@ def untrained(choice: Choice) -> PotentialNet | None:
     )
 
 
-def weight(made: Trainer, wave: WaveFunction, choice: Choice) -> dict[str, float]:
+def weight(made: Judged, wave: WaveFunction, choice: Choice) -> dict[str, float]:
     """The ball that holds 99 % of the weight that a loss gives to errors of E(r).
 
     Returns
