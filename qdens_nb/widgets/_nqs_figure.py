@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import xarray as xr
 
 from qdens_nb.plotting import OKABE_ITO, difference_scale, error_band, line, style_of
+from qdens_nb.widgets._live_figure import LiveFigure
 from qdens_nb.widgets._panels import Panel, Panels
 
 NETWORK = style_of("network")._replace(label="network")
@@ -29,7 +30,7 @@ _ROWS_SHOWN = 48
 _SPINS = [[0.0, "#E8E8E8"], [1.0, OKABE_ITO["blue"]]]
 
 
-class LearningFigure:
+class LearningFigure(LiveFigure):
     """The curves of a `History`; with `maps`, weights and samples below them.
 
     `figure` is a FigureWidget once `to_widget` was called.
@@ -38,9 +39,7 @@ class LearningFigure:
     def __init__(self, *, maps: bool = True) -> None:
         rows = {"curves": _CURVES} | ({"maps": _MAPS} if maps else {})
         bars = {"coloraxis": difference_scale(1.0, {})} if maps else {}
-        self._panels = Panels(rows, bars)
-        self._index: dict[str, int] = {}
-        self._answers = self._answered = False
+        super().__init__(Panels(rows, bars))
         plain: dict[str, Any] = {"mode": "lines"}
         thin = {"color": "rgba(0,114,178,0.35)", "width": 1}
         sharp = {"color": EXACT.color, "width": 2, "shape": "hv"}
@@ -65,23 +64,6 @@ class LearningFigure:
         )
         self._panels.place(legend="curves")
 
-    @property
-    def figure(self) -> Any:
-        """The figure."""
-        return self._panels.figure
-
-    def to_widget(self) -> None:
-        """Make the figure a FigureWidget."""
-        self._panels.to_widget()
-        self.figure.observe(self._on_answer, names="_js2py_traceDeltas")
-
-    def _on_answer(self, change: Any) -> None:
-        self._answered = self._answers = True
-
-    def waits(self) -> bool:
-        """Whether a browser has not drawn the last picture yet (False if there is none)."""
-        return self._answers and not self._answered
-
     def _add(self, name: str, trace: Any, place: int) -> None:
         self._index[name] = self._panels.add(trace, "curves", place)
 
@@ -92,7 +74,7 @@ class LearningFigure:
         whole, recent = data.isel(step=kept), data.isel(step=slice(-_RECENT, None))
         traces, step = self.figure.data, recent["step"].values
         band = error_band(step, recent["energy"], recent["energy_stderr"], NETWORK)
-        self._answered = False
+        self._sent()
         with self.figure.batch_update():
             traces[self._index["band"]].update(x=band.x, y=band.y)
             for name in ("energy", "exact"):

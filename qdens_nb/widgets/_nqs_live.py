@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import ipywidgets
 import xarray as xr
 
-from qdens_nb.widgets._background import Background, Report, Stopped
+from qdens_nb.widgets._background import Report, Stopped
 from qdens_nb.widgets._lattice_words import status
+from qdens_nb.widgets._live_app import LiveApp
 from qdens_nb.widgets._nqs_figure import LearningFigure
 from qdens_nb.widgets._nqs_history import words
 from qdens_nb.widgets._nqs_run import OPTIMIZERS, Optimisation, Settings, weights_of
-from qdens_nb.widgets._panels import WIDTH, save_picture
 
 #: name -> label of the coupling, its range and the value to begin with
 _COUPLINGS: dict[str, tuple[str, float, float, float]] = {
@@ -55,11 +52,9 @@ _ORDER = (
 _SAMPLES = {"rbm": 1000, "symmetric": 1000, "jastrow": 500, "cnn": 500, "autoregressive": 200}
 #: steps after which the optimisation rests, and samples shown
 _MOST, _SHOWN = 2000, 16
-#: seconds from picture to picture: at least, and at most if the browser is slow
-_REDRAW, _PATIENCE = 0.15, 1.0
 
 
-class GroundStateApp:
+class GroundStateApp(LiveApp):
     """Live optimisation of a neural quantum state, with controls that act while it runs.
 
     Field or J2, optimiser, learning rate and number of samples take effect at the next step, so
@@ -87,15 +82,10 @@ class GroundStateApp:
     True
     """
 
+    _redraw = 0.15
+
     def __init__(self, **start: Any) -> None:
-        known = (*_ORDER, "complex_weights")
-        unknown = sorted(set(start) - set(known))
-        if unknown:
-            raise TypeError(f"unknown control {', '.join(unknown)}; there is {', '.join(known)}")
-        self._lock = threading.RLock()
-        self._job = Background()
-        self._quiet = False
-        self._drawn = 0.0
+        super().__init__(start, (*_ORDER, "complex_weights"))
         self.controls = self._make_controls()
         self._move(start)
         self.start_button, self.pause_button, self.reset_button = (
@@ -106,18 +96,10 @@ class GroundStateApp:
                 ("Reset", "new weights", ""),
             )
         )
-        self.status = ipywidgets.Label()
-        self.text = ipywidgets.HTML()
-        self._drawing = LearningFigure()
+        self._drawing: LearningFigure = LearningFigure()
         self._renew()
-        self._drawing.to_widget()
-        for name, control in self.controls.items():
-            control.observe(partial(self._on_control, name), names="value")
-        self.start_button.on_click(lambda _: self.start())
-        self.pause_button.on_click(lambda _: self.pause())
         self.reset_button.on_click(lambda _: self.reset())
-        self.widget = self._assemble()
-        self.widget.observe(lambda _: self.pause(), names="comm")
+        self._connect(_ORDER, self.reset_button, "complex_weights")
 
     def _make_controls(self) -> dict[str, Any]:
         common: dict[str, Any] = {
@@ -149,38 +131,10 @@ class GroundStateApp:
         )
         return made
 
-    def _assemble(self) -> ipywidgets.VBox:
-        wrap = ipywidgets.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px")
-        buttons = [self.start_button, self.pause_button, self.reset_button]
-        return ipywidgets.VBox(
-            [
-                ipywidgets.Box([self.controls[name] for name in _ORDER], layout=wrap),
-                ipywidgets.HBox([*buttons, self.controls["complex_weights"], self.status]),
-                self._drawing.figure,
-                self.text,
-            ],
-            layout=ipywidgets.Layout(max_width=f"{WIDTH + 20}px"),
-        )
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """The controls' values."""
-        return {name: control.value for name, control in self.controls.items()}
-
-    @property
-    def figure(self) -> Any:
-        """The figure."""
-        return self._drawing.figure
-
     @property
     def data(self) -> xr.Dataset:
         """What the optimisation has done so far."""
         return self.run.dataset()
-
-    @property
-    def running(self) -> bool:
-        """Whether it is optimising."""
-        return self._job.running
 
     def set(self, **values: Any) -> None:
         """Move several controls at once."""
@@ -233,10 +187,6 @@ class GroundStateApp:
         self._show(self.run)
         self._rest("New weights: press Start")
 
-    def _rest(self, text: str) -> None:
-        self.start_button.disabled, self.pause_button.disabled = False, True
-        self.status.value = text
-
     def start(self) -> None:
         """Optimise in the background, for at most 2000 steps."""
         with self._lock:
@@ -253,24 +203,11 @@ class GroundStateApp:
                 lambda _, error: self._on_end(run, error),
             )
 
-    def pause(self) -> None:
-        """Stop at the next step; the weights are kept."""
-        with self._lock:
-            self._job.stop()
-            if not self.pause_button.disabled:
-                self._rest("Paused")
-
     def reset(self) -> None:
         """Stop, and take new weights."""
         with self._lock:
             self._job.stop()
             self._renew()
-
-    def close(self) -> None:
-        """Stop, and close the widgets."""
-        self.pause()
-        self.widget.close()
-        self.figure.close()
 
     def advance(self, steps: int) -> None:
         """Optimise so many steps at once (for scripts and tests)."""
@@ -279,13 +216,8 @@ class GroundStateApp:
         self._show(self.run)
         self.status.value = f"Step {len(self.run.history)}"
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until nothing runs (for scripts and tests)."""
-        self._job.wait(timeout)
-
     def _on_step(self, run: Optimisation) -> None:
-        waited = time.monotonic() - self._drawn
-        if waited < _REDRAW or (waited < _PATIENCE and self._drawing.waits()):
+        if not self._due():
             return
         with self._lock:
             if run is self.run and not self.pause_button.disabled:
@@ -311,10 +243,3 @@ class GroundStateApp:
             self._drawing.show(data)
             self._drawing.show_maps(*weights_of(run.ansatz), run.samples(_SHOWN))
         self.text.value = status(words(data, parameters=run.ansatz.parameter_count))
-
-    def save_picture(self, path: str | Path, scale: float = 1.5) -> None:
-        """Write the figure as a picture, for pages without a kernel (needs Chromium)."""
-        save_picture(self.figure, path, scale)
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        return self.widget._repr_mimebundle_(**kwargs)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import ipywidgets
 import xarray as xr
 
 from qdens_nb.mpnn._recovery import METHODS
-from qdens_nb.widgets._background import Background, Report, Stopped
+from qdens_nb.widgets._background import Report, Stopped
 from qdens_nb.widgets._lattice_words import status
-from qdens_nb.widgets._panels import WIDTH, save_picture
+from qdens_nb.widgets._live_app import LiveApp
 from qdens_nb.widgets._potential_figure import PotentialFigure
 from qdens_nb.widgets._potential_run import (
     LINE_OSCILLATOR,
@@ -54,11 +51,9 @@ _STRENGTHS = sorted(
     {0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0} | {METHODS["mpnn"].strength}
 )
 _ORDER = ("system", "method", "n", "samples", "strength", "noise")
-#: seconds from picture to picture: at least, and at most if the browser is slow
-_REDRAW, _PATIENCE = 0.2, 1.0
 
 
-class PotentialApp:
+class PotentialApp(LiveApp):
     """Live training of the potential behind a wave function.
 
     A move of a control shows the untrained potential; Start trains it in the background.
@@ -90,15 +85,8 @@ class PotentialApp:
     """
 
     def __init__(self, *, seed: int = 0, **start: Any) -> None:
-        known = (*_ORDER, "plane")
-        unknown = sorted(set(start) - set(known))
-        if unknown:
-            raise TypeError(f"unknown control {', '.join(unknown)}; there is {', '.join(known)}")
+        super().__init__(start, (*_ORDER, "plane"))
         self.seed = seed
-        self._lock = threading.RLock()
-        self._job = Background()
-        self._quiet = False
-        self._drawn = 0.0
         self._takes_noise = noisy_recovery() is not None
         self.controls = self._make_controls()
         self._usual = self._usual_samples()
@@ -114,18 +102,10 @@ class PotentialApp:
                 ("Restart", "forget what was learnt, and train", ""),
             )
         )  # fmt: skip
-        self.status = ipywidgets.Label()
-        self.text = ipywidgets.HTML()
-        self._drawing = PotentialFigure()
+        self._drawing: PotentialFigure = PotentialFigure()
         self._renew()
-        self._drawing.to_widget()
-        for name, control in self.controls.items():
-            control.observe(partial(self._on_control, name), names="value")
-        self.start_button.on_click(lambda _: self.start())
-        self.pause_button.on_click(lambda _: self.pause())
         self.restart_button.on_click(lambda _: self.restart())
-        self.widget = self._assemble()
-        self.widget.observe(lambda _: self.pause(), names="comm")
+        self._connect(_ORDER, self.restart_button, "plane")
 
     def _make_controls(self) -> dict[str, Any]:
         common: dict[str, Any] = {
@@ -159,34 +139,6 @@ class PotentialApp:
             layout=ipywidgets.Layout(width="110px"),
         )  # fmt: skip
         return made
-
-    def _assemble(self) -> ipywidgets.VBox:
-        wrap = ipywidgets.Layout(flex_flow="row wrap", max_width=f"{WIDTH}px")
-        buttons = [self.start_button, self.pause_button, self.restart_button]
-        return ipywidgets.VBox(
-            [
-                ipywidgets.Box([self.controls[name] for name in _ORDER], layout=wrap),
-                ipywidgets.HBox([*buttons, self.controls["plane"], self.status]),
-                self._drawing.figure,
-                self.text,
-            ],
-            layout=ipywidgets.Layout(max_width=f"{WIDTH + 20}px"),
-        )
-
-    @property
-    def values(self) -> dict[str, Any]:
-        """The controls' values."""
-        return {name: control.value for name, control in self.controls.items()}
-
-    @property
-    def figure(self) -> Any:
-        """The figure."""
-        return self._drawing.figure
-
-    @property
-    def running(self) -> bool:
-        """Whether it is training."""
-        return self._job.running
 
     def set(self, **values: Any) -> None:
         """Move several controls at once."""
@@ -243,10 +195,6 @@ class PotentialApp:
         self._show(self.training.view())
         self._rest("Untrained: press Start")
 
-    def _rest(self, text: str) -> None:
-        self.start_button.disabled, self.pause_button.disabled = False, True
-        self.status.value = text
-
     def start(self) -> None:
         """Train in the background, to the end of the method's steps or as many more."""
         with self._lock:
@@ -264,25 +212,12 @@ class PotentialApp:
                 lambda _, error: self._on_end(training, error),
             )
 
-    def pause(self) -> None:
-        """Stop at the next step; what was learnt is kept."""
-        with self._lock:
-            self._job.stop()
-            if not self.pause_button.disabled:
-                self._rest("Paused")
-
     def restart(self) -> None:
         """Forget what was learnt, and train."""
         with self._lock:
             self._job.stop()
             self._renew()
             self.start()
-
-    def close(self) -> None:
-        """Stop, and close the widgets."""
-        self.pause()
-        self.widget.close()
-        self.figure.close()
 
     def advance(self, steps: int) -> None:
         """Train for so many steps at once (for scripts and tests)."""
@@ -291,16 +226,11 @@ class PotentialApp:
         self._show(self.training.view())
         self.status.value = self._progress(self.training)
 
-    def wait(self, timeout: float | None = None) -> None:
-        """Wait until nothing runs (for scripts and tests)."""
-        self._job.wait(timeout)
-
     def _progress(self, training: Training) -> str:
         return f"Step {training.step:,} of {max(training.steps, training.step):,}"
 
     def _on_step(self, training: Training) -> None:
-        waited = time.monotonic() - self._drawn
-        if not training.step or waited < _REDRAW or (waited < _PATIENCE and self._drawing.waits()):
+        if not (training.step and self._due()):
             return
         data = training.view()
         with self._lock:
@@ -339,13 +269,6 @@ class PotentialApp:
                 self._drawing.show_maps(wanted)
             self._drawing.show(data)
         self.text.value = status(potential_words(data))
-
-    def save_picture(self, path: str | Path, scale: float = 1.5) -> None:
-        """Write the figure as a picture, for pages without a kernel (needs Chromium)."""
-        save_picture(self.figure, path, scale)
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        return self.widget._repr_mimebundle_(**kwargs)
 
 
 def _put(name: str, control: Any, value: Any) -> None:

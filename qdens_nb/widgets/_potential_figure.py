@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import xarray as xr
 
 from qdens_nb.plotting import OKABE_ITO, difference_scale, line, style_of
+from qdens_nb.widgets._live_figure import LiveFigure
 from qdens_nb.widgets._panels import Panel, Panels
 
 EXACT = style_of("exact")
@@ -52,7 +53,7 @@ _CENTRE = 0.01
 _SMALLEST = 1e-8
 
 
-class PotentialFigure:
+class PotentialFigure(LiveFigure):
     """The figure of what `Training.view` returns; a FigureWidget after `to_widget`."""
 
     def __init__(self) -> None:
@@ -60,9 +61,7 @@ class PotentialFigure:
             "coloraxis": {"colorscale": "Cividis", "colorbar": {"title": {"text": "Ha"}}},
             "coloraxis2": difference_scale(1.0, {"title": {"text": "Ha"}}),
         }
-        self._panels = Panels(_ROWS, bars)
-        self._index: dict[str, int] = {}
-        self._answers = self._answered = False
+        super().__init__(Panels(_ROWS, bars))
         self._half, self._worst = 0.0, 0.0
         plain: dict[str, Any] = {"mode": "lines", "showlegend": False}
         bare: dict[str, Any] = {"line_width": 0, "hoverinfo": "skip", **plain}
@@ -98,23 +97,6 @@ class PotentialFigure:
         self.show_maps(False)
 
     @property
-    def figure(self) -> Any:
-        """The figure."""
-        return self._panels.figure
-
-    def to_widget(self) -> None:
-        """Make the figure a FigureWidget."""
-        self._panels.to_widget()
-        self.figure.observe(self._on_answer, names="_js2py_traceDeltas")
-
-    def _on_answer(self, change: Any) -> None:
-        self._answered = self._answers = True
-
-    def waits(self) -> bool:
-        """Whether a browser has not drawn the last picture yet (False if there is none)."""
-        return self._answers and not self._answered
-
-    @property
     def maps_shown(self) -> bool:
         """Whether the maps are seen."""
         return "maps" not in self._panels.hidden
@@ -134,7 +116,8 @@ class PotentialFigure:
         density = data["density"].values / data["density"].values.max()
         centre = float(data["energy_exact"])
         self._half = spread(data["local_energy"].values - centre, self._half)
-        pin, self._answered = data.attrs["pin"][0], False
+        pin = data.attrs["pin"][0]
+        self._sent()
         with self.figure.batch_update():
             shade = np.pad(floor + 0.4 * (high - low) * density, 1, constant_values=floor)
             self._update("density", x=np.pad(x, 1, mode="edge"), y=shade)
