@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from _bose import machine, options, write_result
+from _common import machine, options, write_result
 
 import numpy as np  # isort: skip
 import torch
@@ -72,6 +72,24 @@ def off(
     }
 
 
+def keep_best(
+    found: dict[str, tuple[xr.Dataset, float]],
+    label: str,
+    exact: np.ndarray,
+    density: np.ndarray,
+    least: float,
+) -> None:
+    """Of the answers for each width of the blur, keep the one nearest to the truth."""
+    tried = {width: found.pop(f"{width}") for width in WIDTHS}
+    best = min(
+        tried,
+        key=lambda width: off(tried[width][0]["potential"].values, exact, density, least)[
+            "error over the density"
+        ],
+    )
+    found[f"{label}, best blur ({best} pixels)"] = tried[best]
+
+
 def dot_rows(quick: bool) -> tuple[list[Row], dict[str, Any]]:
     """All methods on all dots."""
     rows, curves = [], {}
@@ -98,15 +116,7 @@ def dot_rows(quick: bool) -> tuple[list[Row], dict[str, Any]]:
             else:
                 for width in WIDTHS:
                     invert(f"{width}", method="direct", corrections=0, smoothing=width)
-                best = min(
-                    (f"{w}" for w in WIDTHS),
-                    key=lambda w: off(found[w][0]["potential"].values, exact, true, 0.01)[
-                        "error over the density"
-                    ],
-                )
-                found[f"formula, best blur ({best} pixels)"] = found[best]
-                for width in WIDTHS:
-                    del found[f"{width}"]
+                keep_best(found, "formula", exact, true, 0.01)
             if noise == "none":
                 invert("our network, exchange only", method="network", corrections=0)
             invert("our network, correlation by CI", method="network", corrections=2)
@@ -161,15 +171,7 @@ def trap_rows(quick: bool) -> tuple[list[Row], dict[str, Any]]:
                     continue
                 for width in WIDTHS:
                     invert(f"{width}", method=method, smoothing=width)
-                best = min(
-                    (f"{w}" for w in WIDTHS),
-                    key=lambda w: off(found[w][0]["potential"].values, exact, true, 0.1)[
-                        "error over the density"
-                    ],
-                )
-                found[f"{words}, best blur ({best} pixels)"] = found[best]
-                for width in WIDTHS:
-                    del found[f"{width}"]
+                keep_best(found, words, exact, true, 0.1)
             if images is not None:
                 bars = 5 if (strength, images) == (100, 1) and not quick else 0
                 invert("our network", method="network", images=bars, **effort)

@@ -9,17 +9,13 @@ Chromium and Voila. tests/test_browser_voila.py drives the same pages with these
 from __future__ import annotations
 
 import argparse
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Error, Locator, Page, sync_playwright
-from render_notebooks import CHROMIUM, ROOT
+from render_notebooks import CHROMIUM, ROOT, served
 
 APPS = ROOT / "apps"
 IMAGES = ROOT / "tutorials" / "img" / "apps"
@@ -62,33 +58,12 @@ _SAYS = """text => [...document.querySelectorAll('.widget-label, [role=status]')
 @contextmanager
 def voila(folder: Path, log: Path) -> Iterator[str]:
     """A Voila of the notebooks in `folder` on this machine; yields its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     command = [
         *(sys.executable, "-m", "voila", str(folder), "--no-browser"),
-        *(f"--port={port}", "--show_tracebacks=True"),
-        f"--Voila.config_file_paths={APPS}",
+        *("--show_tracebacks=True", f"--Voila.config_file_paths={APPS}"),
     ]
-    address = f"http://127.0.0.1:{port}"
-    with log.open("w") as sink:
-        server = subprocess.Popen(command, stdout=sink, stderr=sink)
-    try:
-        for _ in range(120):
-            try:
-                urllib.request.urlopen(f"{address}/voila/static/voila.js", timeout=2)
-                break
-            except OSError:
-                if server.poll() is not None:
-                    raise RuntimeError(f"Voila did not start:\n{log.read_text()}") from None
-                time.sleep(0.5)
+    with served(command, "voila/static/voila.js", log) as address:
         yield address
-    finally:
-        server.terminate()
-        try:
-            server.wait(60)
-        except subprocess.TimeoutExpired:
-            server.kill()
 
 
 @contextmanager

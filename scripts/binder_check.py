@@ -15,19 +15,17 @@ import argparse
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import psutil
 import yaml
+from render_notebooks import ROOT, served
 
-ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "build" / "binder"
 LIMIT_MB = 2048
 #: steps that must be in repo2docker's Dockerfile
@@ -74,25 +72,14 @@ def dockerfile(folder: Path) -> list[str]:
 
 def starts_lab(programs: Path) -> bool:
     """Whether JupyterLab answers."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = [f"--port={port}", "--no-browser", "--allow-root", "--IdentityProvider.token="]
-    server = subprocess.Popen(
-        [programs / "jupyter", "lab", *options], cwd=ROOT, stderr=subprocess.DEVNULL
-    )
+    options = ("--no-browser", "--allow-root", "--IdentityProvider.token=")
+    command = [str(programs / "jupyter"), "lab", *options]
     try:
-        for _ in range(120):
-            time.sleep(0.5)
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/status") as answer:
-                    return answer.status == 200
-            except OSError:
-                continue
+        with served(command, "api/status", BUILD / "jupyterlab.log"):
+            return True
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
         return False
-    finally:
-        server.terminate()
-        server.wait(30)
 
 
 def measure(programs: Path, notebook: Path) -> dict[str, object]:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -63,26 +63,40 @@ _NO_NEWS = ".Toastify { display: none !important; }"
 
 
 @contextmanager
-def jupyterlab(folder: Path) -> Iterator[str]:
-    """A JupyterLab of `folder` on this machine; yields its address."""
+def served(command: Sequence[str], alive: str, log: Path) -> Iterator[str]:
+    """A server on this machine; yields its address once `alive` answers there.
+
+    Parameters
+    ----------
+    command : sequence of str
+        What starts it; the port is added.
+    alive : str
+        Path of a page that answers when it is ready.
+    log : Path
+        File of what it says.
+
+    Raises
+    ------
+    RuntimeError
+        It ended before that, or a minute went by.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
-        *("--ip=127.0.0.1", f"--port={port}", f"--ServerApp.root_dir={folder}"),
-        *("--LabApp.expose_app_in_browser=True", "--IdentityProvider.token="),
-    ]
     address = f"http://127.0.0.1:{port}"
-    with open(BUILD / "jupyterlab.log", "w") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log)
+    with log.open("w") as sink:
+        server = subprocess.Popen([*command, f"--port={port}"], stdout=sink, stderr=sink)
     try:
         for _ in range(120):
             try:
-                urllib.request.urlopen(f"{address}/api/status", timeout=2)
+                urllib.request.urlopen(f"{address}/{alive}", timeout=2)
                 break
             except OSError:
+                if server.poll() is not None:
+                    raise RuntimeError(f"no server:\n{log.read_text()}") from None
                 time.sleep(0.5)
+        else:
+            raise RuntimeError(f"no answer after a minute:\n{log.read_text()}")
         yield address
     finally:
         server.terminate()
@@ -90,6 +104,18 @@ def jupyterlab(folder: Path) -> Iterator[str]:
             server.wait(60)
         except subprocess.TimeoutExpired:
             server.kill()
+
+
+@contextmanager
+def jupyterlab(folder: Path) -> Iterator[str]:
+    """A JupyterLab of `folder` on this machine; yields its address."""
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+        *("--ip=127.0.0.1", f"--ServerApp.root_dir={folder}"),
+        *("--LabApp.expose_app_in_browser=True", "--IdentityProvider.token="),
+    ]
+    with served(command, "api/status", BUILD / "jupyterlab.log") as address:
+        yield address
 
 
 def run_all(page: Page, address: str, name: str, timeout: float) -> list[str]:
