@@ -81,7 +81,8 @@ def exact_evolution(
     Parameters
     ----------
     hamiltonian : Hamiltonian
-        Time independent; up to some 2^14 configurations in seconds.
+        Time independent; up to some 2^14 configurations in seconds. Up to dimension 600 by
+        diagonalisation.
     vector0 : (D,) array_like
         Initial state, in the order of ``hamiltonian.basis()``.
     times : (T,) array_like
@@ -107,6 +108,11 @@ def exact_evolution(
         raise ValueError("times must be a list of finite numbers that do not descend")
     if imaginary and times.size and times[0] < 0.0:
         raise ValueError(f"times start at {times[0]}; imaginary time runs from zero on")
+    if state.size <= DENSE:
+        energies, vectors = np.linalg.eigh(matrix.toarray())
+        phase = -np.outer(times, energies - energies[0] if imaginary else 1j * energies)
+        states = (np.exp(phase) * (vectors.conj().T @ state)) @ vectors.T
+        return states / np.linalg.norm(states, axis=1)[:, None] if imaginary else states
     generator = (-1.0 if imaginary else -1j) * matrix
     trace, norm = generator.diagonal().sum(), float(abs(generator).sum(axis=0).max())
     states = np.empty((times.size, state.size), dtype=np.complex128)

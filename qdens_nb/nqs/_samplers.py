@@ -58,12 +58,8 @@ class FullSum:
         self.configs = hamiltonian.basis()
         self.sizes = np.ones(len(self.configs))
         if symmetry is not None:
-            powers = len(hamiltonian.local_values) ** np.arange(hamiltonian.sites)
-            least = np.full(len(self.configs), np.iinfo(np.int64).max)
-            for permutation, flip in zip(symmetry.permutations, symmetry.flips, strict=True):
-                image = self.configs[:, permutation] * (-1 if flip else 1)
-                np.minimum(least, hamiltonian.digits(image) @ powers, out=least)
-            _, chosen, sizes = np.unique(least, return_index=True, return_counts=True)
+            found = orbits(hamiltonian, symmetry)
+            _, chosen, sizes = np.unique(found, return_index=True, return_counts=True)
             self.configs, self.sizes = self.configs[chosen], sizes.astype(float)
 
     def draw(self, ansatz: Ansatz, samples: int = 0) -> Draw:
@@ -72,6 +68,17 @@ class FullSum:
         weights = self.sizes * np.exp(logs - logs.max())
         energies = local_energy(self.hamiltonian, ansatz, self.configs)
         return Draw(self.configs, weights / weights.sum(), energies, len(weights), np.nan)
+
+
+def orbits(hamiltonian: Hamiltonian, symmetry: SymmetryGroup) -> np.ndarray:
+    """(D,) number of the orbit of each configuration of the basis, not consecutive."""
+    configs = hamiltonian.basis()
+    powers = len(hamiltonian.local_values) ** np.arange(hamiltonian.sites)
+    least = np.full(len(configs), np.iinfo(np.int64).max)
+    for permutation, flip in zip(symmetry.permutations, symmetry.flips, strict=True):
+        image = configs[:, permutation] * (-1 if flip else 1)
+        np.minimum(least, hamiltonian.digits(image) @ powers, out=least)
+    return least
 
 
 class Direct:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 import xarray as xr
 
 from qdens_nb.nqs._dynamics import evolve
@@ -15,7 +17,7 @@ from qdens_nb.nqs._hamiltonian import Hamiltonian
 from qdens_nb.nqs._models import transverse_ising
 from qdens_nb.nqs._observables import Correlation, magnetisation, state_vector
 from qdens_nb.nqs._rbm import RBM
-from qdens_nb.nqs._samplers import FullSum
+from qdens_nb.nqs._samplers import FullSum, orbits
 from qdens_nb.nqs._symmetry import spin_flip, translations
 
 #: (words, share that is done, what there is)
@@ -35,15 +37,46 @@ def observe(vectors: np.ndarray, hamiltonian: Hamiltonian) -> tuple[np.ndarray, 
     return sigma_x, correlation[:, : hamiltonian.sites // 2 + 1]
 
 
+@cache
+def _invariant(sites: int) -> scipy.sparse.csr_matrix:
+    """Orthonormal rows (K, 2**sites): the sum of the configurations of each orbit."""
+    symmetry = translations(sites) @ spin_flip(sites)
+    _, orbit, size = np.unique(
+        orbits(transverse_ising(sites), symmetry), return_inverse=True, return_counts=True
+    )
+    places = (orbit, np.arange(orbit.size))
+    return scipy.sparse.csr_matrix((size[orbit] ** -0.5, places))
+
+
+class _Sector:
+    """The block of a Hamiltonian that translations and the spin flip leave unchanged.
+
+    It holds the ground state of the ring, and 20 times fewer states on ten sites.
+    """
+
+    def __init__(self, hamiltonian: Hamiltonian) -> None:
+        self.hamiltonian, self._rows = hamiltonian, _invariant(hamiltonian.sites)
+
+    def matrix(self) -> Any:
+        """The block, sparse."""
+        return self._rows @ self.hamiltonian.matrix() @ self._rows.T
+
+    def whole(self, vectors: np.ndarray) -> np.ndarray:
+        """Vectors (T, K) of the block in the basis of the Hamiltonian."""
+        return (self._rows.T @ vectors.T).T
+
+
 def exact_quench(
     h0: float, h1: float, sites: int = 10, times: int = 41
 ) -> tuple[xr.Dataset, np.ndarray]:
     """The Dataset of `compute` with the exact answer alone, and the exact states (T, D)."""
-    before, after = transverse_ising(sites, h=h0), transverse_ising(sites, h=h1)
+    before, after = (_Sector(transverse_ising(sites, h=h)) for h in (h0, h1))
     grid = np.linspace(0.0, LAST, times)
-    exact = exact_evolution(after, exact_ground_state(before)[1], grid)
+    exact = after.whole(exact_evolution(after, exact_ground_state(before)[1], grid))
     data = _frame(grid, sites, {"h0": h0, "h1": h1})
-    for name, values in zip(("sigma_x", "correlation"), observe(exact, after), strict=True):
+    for name, values in zip(
+        ("sigma_x", "correlation"), observe(exact, after.hamiltonian), strict=True
+    ):
         data[name].loc["exact"] = values
     return data, exact
 
