@@ -16,7 +16,7 @@ PYTEST_PATHS = tutorials tests qdens_nb scripts
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help env lab apps test test-all lint format tutorials data-chain data-bose-hubbard data-dots bench reproduce readme docs clean
+.PHONY: help env lab apps test test-all lint format tutorials data-chain data-bose-hubbard data-dots bench studies reproduce readme docs clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## */\t/' | expand -t 14
@@ -39,11 +39,11 @@ lab: $(STAMP)  ## JupyterLab on the tutorials
 apps: $(STAMP)  ## the apps in Voila, each on a page of its own
 	$(BIN)/voila apps --Voila.config_file_paths=apps $(VOILA_ARGS)
 
-test: lint  ## lint, types, tests, doctests and notebooks
-	$(PYTEST) $(PYTEST_PATHS)
-
 COVERAGE_REPORT = --cov=qdens_nb --cov-report=term:skip-covered --cov-report=html:build/coverage
-test-all: lint  ## the same with the slow tests; COVERAGE=1 also says which lines ran
+test: lint  ## lint, types, tests, doctests and notebooks; COVERAGE=1 also says which lines ran
+	$(PYTEST) $(if $(COVERAGE),$(COVERAGE_REPORT)) $(PYTEST_PATHS)
+
+test-all: lint  ## the same with the slow tests
 	QDENS_EXAMPLES=300 $(PYTEST) -m "" --timeout=3600 $(if $(COVERAGE),$(COVERAGE_REPORT)) $(PYTEST_PATHS)
 
 lint: $(STAMP)  ## ruff and mypy
@@ -98,16 +98,16 @@ data-dots: $(STAMP)  ## make the shipped data and weights of the quantum dots ag
 	    --out runs/w_dot_$$name --resume || exit 1; done
 	$(BIN)/python scripts/ship_dots.py
 
-bench: $(STAMP)  ## run the benchmarks; each writes results/NAME.json
-	@set -e; for script in $(sort $(filter-out benchmarks/_%,$(wildcard benchmarks/*.py))); do \
-	  echo "== $$script"; $(BIN)/python $$script; done; \
-	for study in table maps penalty samples inputs; do \
-	  echo "== mpnn $$study"; $(BIN)/qdens mpnn $$study; done
+bench: $(STAMP)  ## the comparisons with peers, into results/bench.json (under an hour, on an idle machine)
+	$(BIN)/python benchmarks/bench.py $(BENCH_ARGS)
+
+studies: $(STAMP)  ## the studies that train or measure accuracy (many hours)
+	$(BIN)/python benchmarks/bench.py --studies $(BENCH_ARGS)
 
 reproduce: $(STAMP)  ## rebuild one data set and small weights, compare with what is expected
 	$(BIN)/python scripts/reproduce.py
 
-readme: $(STAMP)  ## write the results tables of README.md from results/
+readme: $(STAMP)  ## write the results tables of README.md and docs/ from results/
 	$(BIN)/python scripts/readme_tables.py
 
 DOCS_STAMP := .venv/.installed-docs

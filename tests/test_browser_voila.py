@@ -108,9 +108,7 @@ APPS = {
         ("εᵣ", "step (eV)", "wells", "well size"),
         100,
         (),
-        "qd.solvers.dot_ci = broken\n"
-        "from qdens_nb.widgets import _dot_answers\n"
-        "_dot_answers.qdens_nb.solvers.dot_ci = broken",
+        "qd.solvers.dot_ci = broken",
         "No exact answer: out of order",
         prepare=_exact_dots,
     ),
@@ -125,9 +123,10 @@ APPS = {
     "quench": App(
         ("field after", "time Jt"),
         100,
-        (Job("Evolve the network", "network: Jt", "Stop", "network: stopped", seconds=2),),
+        (Job("Evolve the network", "network: Jt", "Stop", "network: stopped"),),
         "from qdens_nb.widgets import _quench\n_quench.compute = broken",
         "network failed: out of order",
+        before_jobs=lambda tools, page: tools.slider(page, "α (features)").press("End"),
     ),
     "potential": App(
         ("state n",),

@@ -55,6 +55,7 @@ class QuenchFigure:
         }
         self._panels = Panels(_ROWS, bars)
         self._index: dict[str, int] = {}
+        self._shown: dict[tuple[str, str], np.ndarray] = {}
         plain: dict[str, Any] = {"mode": "lines"}
         hidden: dict[str, Any] = {"showlegend": False}
         dots = {"mode": "markers", **hidden}
@@ -117,12 +118,18 @@ class QuenchFigure:
         self._index[name] = self._panels.add(trace, row, place)
 
     def _update(self, name: str, **values: Any) -> None:
-        # Curves are sent as bytes, maps as JSON, which has no nan.
+        # Curves are sent as bytes, maps as JSON, which has no nan; what is there already is not.
+        trace, news = self.figure.data[self._index[name]], {}
         for axis, value in values.items():
-            values[axis] = array = np.asarray(value, float)
+            array = np.asarray(value, float)
+            if np.array_equal(array, self._shown.get((name, axis)), equal_nan=True):
+                continue
+            self._shown[name, axis] = array.copy()
             if array.ndim == 2:
-                values[axis] = np.where(np.isnan(array), None, array.round(5))  # type: ignore[call-overload]
-        self.figure.data[self._index[name]].update(**values)
+                array = np.where(np.isnan(array), None, array.round(5))  # type: ignore[call-overload]
+            news[axis] = array
+        if news:
+            trace.update(**news)
 
     def show(self, data: xr.Dataset, frame: int) -> None:
         """Draw a quench, with the pointer at the time of number `frame`."""
