@@ -42,6 +42,7 @@ def _panel(place: int, title: str, **options: Any) -> Panel:
     return Panel(_LEFT[place], MAP, MAP, title, "x (site)", y, square=True, **options)
 
 
+_UNCHECKED = "press<br>Check by QMC"
 _ROWS = {
     "network": [
         _panel(0, "wanted ⟨n⟩: click, or drag a box", bar="coloraxis"),
@@ -50,8 +51,8 @@ _ROWS = {
     ],
     "difference": [
         _panel(0, "network − wanted"),
-        _panel(1, "QMC: ⟨n⟩ there"),
-        _panel(2, "QMC − wanted", bar="coloraxis3", bar_place="right"),
+        _panel(1, "QMC: ⟨n⟩ there", hint=_UNCHECKED),
+        _panel(2, "QMC − wanted", bar="coloraxis3", bar_place="right", hint=_UNCHECKED),
     ],
 }
 _MAPS = {
@@ -326,6 +327,8 @@ class DrawDensityApp:
             if ("difference" in self._panels.hidden) == (self.found is not None):
                 self._panels.show("difference", self.found is not None)
                 self._panels.place()
+            for place in (1, 2):
+                self._panels.hint("difference", place, self.exact is None)
             for name, index in self._maps.items():
                 trace = self.figure.data[index]
                 trace.visible = name in maps

@@ -17,7 +17,7 @@ NETWORK = style_of("network")._replace(label="network")
 EXACT = style_of("exact")
 V_SCORE = style_of("", 1)._replace(label="V-score", color=OKABE_ITO["vermillion"], dash="dash")
 _CURVES = [
-    Panel(70, 295, 235, "", "step (the last 200)", "energy per site"),
+    Panel(70, 295, 235, "", "step (the last 200)", "energy per site (J)"),
     Panel(455, 305, 235, "", "step", "relative error, V-score"),
 ]
 _MAPS = [

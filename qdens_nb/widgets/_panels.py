@@ -13,12 +13,14 @@ from qdens_nb.widgets._figure_widget import PatientFigureWidget
 WIDTH = 780
 MAP = 190
 _TITLE, _BELOW = 26, 46
+_GREY = "#666666"
 
 
 class Panel(NamedTuple):
     """Left edge, width and height of the axes in pixels, titles; `square` for maps.
 
-    `bar` is the name of the colour axis whose bar is drawn below ("below") or to the right.
+    `bar` is the name of the colour axis whose bar is drawn below ("below") or to the right;
+    `hint` what an empty panel says, shown by `Panels.hint`.
     """
 
     left: int
@@ -30,6 +32,7 @@ class Panel(NamedTuple):
     square: bool = False
     bar: str = ""
     bar_place: str = "below"
+    hint: str = ""
 
 
 class Panels:
@@ -62,6 +65,16 @@ class Panels:
             for place, panel in enumerate(panels):
                 number = self._number[name, place] = len(self._number) + 1
                 self._add_axes(panel, number)
+        self._hint: dict[Any, int] = {}
+        for (name, place), number in self._number.items():
+            if self.rows[name][place].hint:
+                self._hint[name, place] = len(self.figure.layout.annotations)
+                suffix = _suffix(number)
+                self.figure.add_annotation(
+                    text=self.rows[name][place].hint, x=0.5, y=0.5, xref=f"x{suffix} domain",
+                    yref=f"y{suffix} domain", showarrow=False, visible=False,
+                    font={"size": 12, "color": _GREY}, bgcolor="rgba(255,255,255,0.85)",
+                )  # fmt: skip
         self.figure.update_layout(**bars)
         self.place()
 
@@ -101,6 +114,11 @@ class Panels:
     def show(self, row: str, shown: bool) -> None:
         """Show or hide a row; call `place` then."""
         (self.hidden.discard if shown else self.hidden.add)(row)
+
+    def hint(self, row: str, place: int, shown: bool) -> None:
+        """Show or hide what an empty panel says."""
+        note = self.figure.layout.annotations[self._hint[row, place]]
+        note.visible = shown and row not in self.hidden
 
     def _title(self, panels: Sequence[Panel]) -> int:
         return _TITLE if any(p.title for p in panels) else 6

@@ -20,18 +20,19 @@ _DIFFERENCE = NETWORK._replace(
 _RESIDUAL = NETWORK._replace(label="TDVP residual r²", color=OKABE_ITO["green"], dash="dash")
 _INFIDELITY = NETWORK._replace(label="infidelity", color=OKABE_ITO["purple"], dash="dot")
 _CHANGE = "C(d, t) − C(d, 0)"
+_NOT_YET = "press<br>Evolve the network"
 _ROWS = {
     "curves": [
         Panel(62, 190, 200, "magnetisation", "time Jt", "⟨σ<sup>x</sup>⟩"),
-        Panel(328, 190, 200, "error of the network", "time Jt", ""),
-        Panel(584, 182, 200, "correlation", "distance d", "C(d)"),
+        Panel(328, 190, 200, "error of the network", "time Jt", "", hint=_NOT_YET),
+        Panel(584, 182, 200, "correlation", "distance d (sites)", "C(d)"),
     ],
     "maps": [
-        Panel(62, 165, 190, f"exact: {_CHANGE}", "distance d", "time Jt"),
-        Panel(280, 165, 190, f"network: {_CHANGE}", "distance d", "",
-              bar="coloraxis", bar_place="right"),
-        Panel(553, 165, 190, "network − exact", "distance d", "",
-              bar="coloraxis2", bar_place="right"),
+        Panel(62, 165, 190, f"exact: {_CHANGE}", "distance d (sites)", "time Jt"),
+        Panel(280, 165, 190, f"network: {_CHANGE}", "distance d (sites)", "",
+              bar="coloraxis", bar_place="right", hint=_NOT_YET),
+        Panel(553, 165, 190, "network − exact", "distance d (sites)", "",
+              bar="coloraxis2", bar_place="right", hint=_NOT_YET),
     ],
 }  # fmt: skip
 _FLOOR = 1e-6
@@ -122,7 +123,7 @@ class QuenchFigure:
         trace, news = self.figure.data[self._index[name]], {}
         for axis, value in values.items():
             array = np.asarray(value, float)
-            if np.array_equal(array, self._shown.get((name, axis)), equal_nan=True):
+            if np.array_equal(array, self._shown.get((name, axis), np.empty(0)), equal_nan=True):
                 continue
             self._shown[name, axis] = array.copy()
             if array.ndim == 2:
@@ -158,6 +159,8 @@ class QuenchFigure:
                 for side, sign in (("+", 1), ("-", -1)):
                     inside = reach <= half
                     self._update(f"front {side}{place}", x=sign * reach[inside], y=time[inside])
+            for row, place in (("curves", 1), ("maps", 1), ("maps", 2)):
+                self._panels.hint(row, place, bool(np.isnan(difference).all()))
             self._draw_time(data, frame)
 
     def show_time(self, data: xr.Dataset, frame: int) -> None:
