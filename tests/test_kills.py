@@ -121,6 +121,21 @@ found = nqs.ground_state(
 )
 found.drop_vars("seconds").to_netcdf(sys.argv[1] + "/found.nc")
 """
+EVOLUTION = """
+import sys
+from pathlib import Path
+import numpy as np
+from qdens_nb import nqs
+Path(sys.argv[1]).mkdir(exist_ok=True)
+model = nqs.transverse_ising(10)
+network = nqs.RBM(10, is_complex=True, seed=1)
+print("ready", flush=True)
+found = nqs.evolve(
+    model, network, np.linspace(0, 0.5, 26), samples=1000, step=0.01, progress=False,
+    observables=["sigma_x", "correlation"], checkpoint=sys.argv[1] + "/run.npz",
+)
+found.drop_vars("seconds").to_netcdf(sys.argv[1] + "/found.nc")
+"""
 WORMS = """
 import sys, time, types
 from pathlib import Path
@@ -202,6 +217,16 @@ def test_killed_optimisation_of_a_network_is_the_undisturbed_one(
     optimizer: str, tmp_path: Path
 ) -> None:
     kill_at_random(OPTIMISATION, tmp_path, optimizer)
+    with (
+        xr.open_dataset(tmp_path / "whole" / "found.nc") as one,
+        xr.open_dataset(tmp_path / "killed" / "found.nc") as other,
+    ):
+        xr.testing.assert_identical(one, other)
+
+
+@pytest.mark.slow
+def test_killed_time_evolution_is_the_undisturbed_one(tmp_path: Path) -> None:
+    kill_at_random(EVOLUTION, tmp_path)
     with (
         xr.open_dataset(tmp_path / "whole" / "found.nc") as one,
         xr.open_dataset(tmp_path / "killed" / "found.nc") as other,

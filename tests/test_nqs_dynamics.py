@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+import xarray as xr
 
 from qdens_nb.nqs import RBM, transverse_ising
 from qdens_nb.nqs._ansatz import get_parameters, set_parameters
@@ -358,3 +362,38 @@ def test_wrong_options_are_named(options, message):
         evolve(transverse_ising(5), machine(), [0.0, 1.0], **QUIET)
     with pytest.raises(ValueError, match="power"):
         Metropolis(transverse_ising(4), power=0.0)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "integrator"), [("metropolis", "heun"), ("metropolis", "adaptive"), ("full", "rk4")]
+)
+def test_interrupted_evolution_goes_on_as_if_nothing_had_happened(
+    sampler: str, integrator: str, tmp_path: Path
+) -> None:
+    model, path = transverse_ising(6, h=1.0), tmp_path / "run.npz"
+    options: dict[str, Any] = {
+        "sampler": sampler,
+        "integrator": integrator,
+        "samples": 200,
+        "observe_samples": 400,
+        "observables": ["sigma_x", "correlation"],
+        "step": 0.05,
+        "tolerance": 0.05,
+        "progress": False,
+    }
+    grid = np.linspace(0.0, 0.4, 5)
+
+    whole = evolve(model, machine(6, 1), grid, **options)
+    for last in (0, 2, 4):
+        evolve(
+            model,
+            machine(6, 1),
+            grid,
+            checkpoint=path,
+            callback=lambda number, row, ansatz, last=last: number == last,
+            **options,
+        )
+    resumed = evolve(model, machine(6, 1), grid, checkpoint=path, **options)
+    xr.testing.assert_identical(resumed.drop_vars("seconds"), whole.drop_vars("seconds"))
+    with pytest.raises(ValueError, match="of another run"):
+        evolve(model, machine(6, 1), grid[:-1], checkpoint=path, **options)

@@ -12,6 +12,7 @@ import json
 import math
 import time as clock
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from tqdm.auto import tqdm
 import qdens_nb
 from qdens_nb.nqs._ansatz import Ansatz, get_parameters, set_parameters
 from qdens_nb.nqs._broadened import Broadened
+from qdens_nb.nqs._checkpoint import load_checkpoint, save_checkpoint, state_of
 from qdens_nb.nqs._flow import VariationalFlow
 from qdens_nb.nqs._hamiltonian import Hamiltonian
 from qdens_nb.nqs._integrators import STEPS, Adaptive
@@ -62,6 +64,7 @@ def evolve(
     observables: Iterable[str] | Mapping[str, Observable] | None = None,
     observe_samples: int | None = None,
     seed: int = 0,
+    checkpoint: str | Path | None = None,
     callback: Callback | None = None,
     progress: bool = True,
 ) -> xr.Dataset:
@@ -102,6 +105,9 @@ def evolve(
         if not given, those of the rate are used.
     seed : int
         Seed of the chains.
+    checkpoint : path, optional
+        File that is written at each time of the output; a call with the same arguments goes on
+        from it, bit for bit.
     callback : callable(number, row, ansatz), optional
         Called at each time of the output; returning True stops.
     progress : bool
@@ -119,7 +125,7 @@ def evolve(
     ------
     ValueError
         Options out of range, times that are not monotone, another number of sites, a real network
-        in real time, a rate that is not finite.
+        in real time, a rate that is not finite, a checkpoint of another run.
     RuntimeError
         The adaptive step has become too short.
 
@@ -170,12 +176,29 @@ def evolve(
         "interrupted": False,
     }
     control = Adaptive(tolerance, step)
-    history: dict[str, list[Any]] = {}
-    t, theta, dt, missed = float(grid[0]), get_parameters(ansatz), 0.0, 0.0
-    bar = tqdm(total=len(grid) - 1, desc=f"{first.name}", disable=not progress)
+    history: dict[str, list[Any]] = {name: [] for name in RECORD}
+    for name in measured:
+        history |= {name: [], f"{name}_stderr": []}
+    network = f"{type(ansatz).__name__} of {ansatz.parameter_count} parameters"
+    about = {"times": grid.tolist(), "observables": sorted(measured), **options}
+    last = model(float(grid[-1]))
+    label = f"evolution, {first!r} to {last!r}, {network}, {json.dumps(about, sort_keys=True)}"
+    done = 0
+    if checkpoint is not None and load_checkpoint(
+        checkpoint, label, ansatz, {"sampler": chosen, "control": control}, history
+    ):
+        done = len(history["energy"])
+    t, theta, dt, missed, before_now = float(grid[0]), get_parameters(ansatz), 0.0, 0.0, 0.0
+    if done:
+        t, missed, before_now = float(grid[done - 1]), history["missed"][-1], history["seconds"][-1]
+    bar = tqdm(total=len(grid) - 1, initial=max(done - 1, 0), desc=first.name, disable=not progress)
     try:
+        # The draw of a rate is repeated from where its chains began, when a run goes on.
+        chains = state_of(chosen)
         rate = flow(t, theta)
-        for number, goal in enumerate(grid.tolist()):
+        if done:
+            flow.redraw(observe_samples)
+        for number, goal in list(enumerate(grid.tolist()))[done:]:
             left = 0 if number == 0 else max(1, math.ceil(abs(goal - t) / step - 1e-9))
             while t != goal:
                 speed, before = flow.missed_speed, t
@@ -187,13 +210,17 @@ def evolve(
                     left -= 1
                     t = goal if left == 0 else t + dt
                 dt = t - before
+                chains = state_of(chosen)
                 rate = flow(t, theta)
                 missed += abs(dt) * (speed + flow.missed_speed) / 2
             flow.redraw(observe_samples)
             row = flow.row() | {"missed": missed, "step": abs(dt)}
-            row["seconds"] = clock.perf_counter() - start
+            row["seconds"] = before_now + clock.perf_counter() - start
             for name, value in (row | flow.observe(measured)).items():
-                history.setdefault(name, []).append(value)
+                history[name].append(value)
+            if checkpoint is not None:
+                states = {"sampler": chains, "control": control.state()}
+                save_checkpoint(checkpoint, label, ansatz, states, history)
             bar.update(number > 0)
             bar.set_postfix_str(f"t={t:.3g}, E={row['energy']:.5f}")
             if callback is not None and callback(number, row, ansatz):

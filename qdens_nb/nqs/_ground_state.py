@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 import qdens_nb
 from qdens_nb.nqs._ansatz import Ansatz, get_parameters, set_parameters
-from qdens_nb.nqs._checkpoint import load_checkpoint, save_checkpoint
+from qdens_nb.nqs._checkpoint import load_checkpoint, save_checkpoint, state_of
 from qdens_nb.nqs._diagnostics import Estimate, summarize, v_score
 from qdens_nb.nqs._exact import reference_energy
 from qdens_nb.nqs._hamiltonian import Hamiltonian
@@ -147,12 +147,14 @@ def ground_state(
     history: dict[str, list[float]] = {name: [] for name in HISTORY}
     label = _label(hamiltonian, ansatz, options)
     if checkpoint is not None:
-        load_checkpoint(checkpoint, label, ansatz, chosen, mover, history)
+        owners = {"sampler": chosen, "optimizer": mover}
+        load_checkpoint(checkpoint, label, ansatz, owners, history)
     before = history["seconds"][-1] if history["seconds"] else 0.0
 
     def save() -> None:
         if checkpoint is not None:
-            save_checkpoint(checkpoint, label, ansatz, chosen, mover, history)
+            states = {"sampler": state_of(chosen), "optimizer": mover.state()}
+            save_checkpoint(checkpoint, label, ansatz, states, history)
 
     done, interrupted = len(history["energy"]), False
     bar = tqdm(total=steps, initial=done, desc=f"{hamiltonian.name}", disable=not progress)

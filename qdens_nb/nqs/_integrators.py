@@ -67,6 +67,14 @@ class Adaptive:
     def __init__(self, tolerance: float, step: float) -> None:
         self.tolerance, self.step = tolerance, step
 
+    def state(self) -> dict[str, np.ndarray]:
+        """What a checkpoint keeps."""
+        return {"step": np.array(self.step)}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Continue from a checkpoint."""
+        self.step = float(state["step"])
+
     def advance(
         self, flow: Flow, t: float, theta: np.ndarray, limit: float, first: Rate
     ) -> tuple[float, np.ndarray]:

@@ -216,14 +216,18 @@ class Metropolis:
 
     def state(self) -> dict[str, np.ndarray]:
         """What a checkpoint keeps."""
-        rng = _rng_state(self.rng)
-        return {"configs": self.configs, "streams": self.streams, "rng": rng}
+        return {
+            "configs": self.configs.copy(),
+            "streams": self.streams.copy(),
+            "rng": _rng_state(self.rng),
+            "fresh": np.array(self.fresh),
+        }
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Continue from a checkpoint."""
         self.configs, self.streams = state["configs"].copy(), state["streams"].copy()
         _set_rng_state(self.rng, state["rng"])
-        self.fresh = False
+        self.fresh = bool(state.get("fresh", False))
 
 
 Sampler = FullSum | Direct | Metropolis
