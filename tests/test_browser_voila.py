@@ -152,7 +152,8 @@ def tools(root: Path) -> Iterator[ModuleType]:
 def address(root: Path, tools: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator:
     """A Voila of copies of apps/ and of pages whose buttons fail."""
     folder = tmp_path_factory.mktemp("apps")
-    for path in (root / "apps").glob("*.ipynb"):
+    shutil.copy(root / "apps" / "index.ipynb", folder)
+    for path in (root / "apps" / f"{name}.ipynb" for name in APPS):
         shutil.copy(path, folder)
         notebook = nbformat.read(path, as_version=4)
         cell = notebook.cells[-1]
@@ -207,12 +208,20 @@ def tell(capsys: Any, name: str, taken: list[float], wanted: int) -> None:
 
 
 def test_every_app_has_a_page(root: Path) -> None:
-    assert {path.stem for path in (root / "apps").glob("*.ipynb")} == {*APPS}
+    assert {path.stem for path in (root / "apps").glob("*.ipynb")} == {*APPS, "index"}
     shown = "".join(path.read_text() for path in (root / "apps").glob("*.ipynb"))
     from qdens_nb import widgets
 
     apps = [name for name in widgets.__all__ if name.endswith("App")]
     assert [name for name in apps if f"qd.widgets.{name}(" not in shown] == []
+
+
+def test_index_names_every_page_with_its_title(root: Path) -> None:
+    (cell,) = nbformat.read(root / "apps" / "index.ipynb", as_version=4).cells
+    for name in APPS:
+        page = nbformat.read(root / "apps" / f"{name}.ipynb", as_version=4)
+        title = page.cells[0].source.splitlines()[0].removeprefix("# ")
+        assert f"[{title}]({name}.ipynb)" in cell.source
 
 
 @pytest.mark.parametrize("name", APPS)
@@ -263,6 +272,13 @@ def test_failures_are_told(tools: Any, address: str, page: Any, name: str) -> No
         for job in app.jobs[:1]:
             assert page.get_by_role("button", name=job.button, exact=True).is_enabled()
             assert page.get_by_role("button", name=job.stop, exact=True).is_disabled()
+
+
+@pytest.mark.slow
+def test_a_link_of_the_index_opens_an_app(address: str, page: Any) -> None:
+    page.goto(f"{address}/voila/render/index.ipynb")
+    page.get_by_role("link", name="A quench, frame by frame").click()
+    page.wait_for_selector("[role=status]", timeout=120_000)
 
 
 @pytest.mark.slow
