@@ -14,11 +14,13 @@ import numpy as np
 import xarray as xr
 
 import qdens_nb as qd
+from qdens_nb.training._shape_calibration import calibrate_card
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS, DATA = ROOT / "runs", ROOT / "data"
 WEIGHTS = ("chain", "chain_cnn", "chain_live", "chain_cnn_live")
 MARGIN = 0.05
+CALIBRATION_SEED = 2718
 
 
 def joined(folder: Path, sites: int, shards: int | None = None) -> xr.Dataset:
@@ -78,6 +80,8 @@ def main() -> None:
             command = f"qdens train {model} --config configs/train_{name}.yaml --data runs/train"
             for file in ("weights.safetensors", "card.json"):
                 shutil.copyfile(RUNS / f"w_{name}" / file, target / file)
+            calibrate_card(target, seed=CALIBRATION_SEED)
+            for file in ("weights.safetensors", "card.json"):
                 qd.datasets.register(target / file, command, seed=1)
             print(f"{target.relative_to(ROOT)}")
 

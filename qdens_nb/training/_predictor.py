@@ -62,6 +62,17 @@ class ChainPredictor:
         self.card = card
         self.factor = float(card["calibration"].get("stderr_factor", 1.0))
 
+    def spread_factor(self, V: np.ndarray, sites: int) -> np.ndarray:
+        """What turns the spread of the members into a standard error, (B,) for V (B,).
+
+        Calibrated on noise, or on smooth shapes where the card says so (`_shape_calibration`).
+        """
+        shapes = self.card["calibration"].get("shapes")
+        if shapes is None:
+            return np.full(len(V), self.factor)
+        growth = (sites / shapes["sites"]) ** shapes["growth"]
+        return np.interp(V, shapes["V"], shapes["stderr_factor"]) * growth
+
     def __call__(self, problem: xr.Dataset) -> xr.Dataset:
         """Predict the observables of `problem`.
 
@@ -149,7 +160,8 @@ class DirectPredictor(ChainPredictor):
             groups.append({k: particle_hole_map(k, holes[k], density) for k in OBSERVABLES})
         out = {k: torch.stack([g[k] for g in groups]).mean(0).numpy() for k in OBSERVABLES}
         out["density"] = np.clip(out["density"], 0.0, 1.0)
-        out["density_stderr"] = self.factor * density_spread(plain).numpy()
+        factor = self.spread_factor(problem.V, problem.sites)
+        out["density_stderr"] = factor[:, None] * density_spread(plain).numpy()
         out["particle_number"] = out["density"].sum(-1)
         return out
 
@@ -200,7 +212,8 @@ class CorrectionPredictor(ChainPredictor):
         mean["density"] = mean["density"] - mean["density"].mean(-1, keepdim=True)
         for name in OBSERVABLES:
             out[name][inner] = (mean[name] + base.get(name, 0.0)).numpy()
-        out["density_stderr"][inner] = self.factor * density_spread(plain).numpy()
+        factor = self.spread_factor(V[inner], sites)
+        out["density_stderr"][inner] = factor[:, None] * density_spread(plain).numpy()
         out["energy"][inner] = energies + mean["energy"].sum(-1).numpy()
         return out
 
@@ -234,7 +247,8 @@ class CorrectionPredictor(ChainPredictor):
         chosen = [found[i, int(best[i])][1] for i in range(count)]
         out = {name: np.stack([c[name] for c in chosen]) for name in chosen[0]}
         out["density_stderr"] = np.sqrt(
-            out["density_stderr"] ** 2 + self._number_variance(found, best, out["density"])
+            out["density_stderr"] ** 2
+            + self._number_variance(found, best, out["density"], problem.V)
         )
         out["density"] = np.clip(out["density"], 0.0, 1.0)
         out["particle_number"] = best
@@ -245,19 +259,23 @@ class CorrectionPredictor(ChainPredictor):
         found: dict[tuple[int, int], tuple[float, Arrays]],
         best: np.ndarray,
         density: np.ndarray,
+        V: np.ndarray,
     ) -> np.ndarray:
         """Variance of the density from not knowing N, for a Laplace error of the energy.
 
         The error of the energy is taken to grow with the size of the ring.
         """
+        calibration = self.card["calibration"]
         trained = float(np.mean(self.card["ranges"]["sites"] or [density.shape[-1]]))
-        error = self.card["calibration"].get("validation_energy_mae", 0.01)
-        width = max(2.0 * error * max(1.0, density.shape[-1] / trained), 1e-4)
+        error = np.full(len(V), calibration.get("validation_energy_mae", 0.01))
+        if shapes := calibration.get("shapes"):
+            error, trained = np.interp(V, shapes["V"], shapes["energy_mae"]), shapes["sites"]
+        width = np.maximum(2.0 * error * max(1.0, density.shape[-1] / trained), 1e-4)
         variance = np.zeros_like(density)
         for (i, n), (grand, values) in found.items():
             if n != best[i]:
                 distance = grand - found[i, int(best[i])][0]
-                chance = 0.5 * np.exp(-max(distance, 0.0) / width)
+                chance = 0.5 * np.exp(-max(distance, 0.0) / width[i])
                 variance[i] += chance * (values["density"] - density[i]) ** 2
         return variance
 
