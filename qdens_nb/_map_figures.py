@@ -27,8 +27,12 @@ def axis_title(array: xr.DataArray) -> str:
     name = SHORT_NAMES.get(str(array.name), str(array.attrs.get("long_name", array.name)))
     if "y" in array.dims:
         name = name.replace("<sub>x</sub>", "<sub>i</sub>")
+    return name + _in_units(array)
+
+
+def _in_units(array: xr.DataArray) -> str:
     units = str(array.attrs.get("units", "1")).replace("^2", "²")
-    return name if units in ("1", "") else f"{name} ({units})"
+    return "" if units in ("1", "") else f" ({units})"
 
 
 def lattice_map(values: xr.DataArray, coloraxis: str = "coloraxis", **options: Any) -> go.Heatmap:
@@ -84,7 +88,8 @@ def lattice_maps(
     )
     if rows == 2:
         most = float(abs(array - array.sel(solver=reference)).max()) or 1.0
-        bar = {"title": "difference", "len": 0.45, "y": 0, "yanchor": "bottom"}
+        title = f"difference{_in_units(array)}"
+        bar = {"title": title, "len": 0.48, "y": 0, "yanchor": "bottom"}
         made.update_layout(coloraxis2=difference_scale(most, bar))
     made.update_xaxes(showticklabels=False).update_yaxes(showticklabels=False)
     for column, name in enumerate(names, 1):
@@ -98,9 +103,9 @@ def lattice_maps(
 
 
 def square_sites(made: go.Figure) -> go.Figure:
-    """The same figure with every site of its maps a square."""
+    """The same figure with every site of its maps a square, right below the title of the map."""
     made.update_xaxes(showgrid=False, constrain="domain")
-    made.update_yaxes(showgrid=False, constrain="domain")
+    made.update_yaxes(showgrid=False, constrain="domain", constraintoward="top")
     for axis in made.select_yaxes():
         axis.scaleanchor = (axis.anchor or "x").replace("y", "x")
     return made
@@ -141,7 +146,7 @@ def dot_maps(rows: Mapping[str, Mapping[str, xr.DataArray]], *, side: int = 190)
         above = [] if list(row) == before else list(row)  # said once in the rows that agree
         titles += above + [""] * (columns - len(above))
         before = list(row)
-    height = 70 + (side + 30) * len(rows)
+    height = 95 + (side + 30) * len(rows)
     made = make_subplots(
         len(rows),
         columns,
@@ -171,7 +176,12 @@ def dot_maps(rows: Mapping[str, Mapping[str, xr.DataArray]], *, side: int = 190)
         axis = f"coloraxis{list(_DOT_SCALES).index(kind) + 1}".removesuffix("1")
         scale = {"colorscale": colours, "cmin": 0.0, "cmax": most, "colorbar": bar}
         made.update_layout({axis: difference_scale(most, bar) if kind == "difference" else scale})
-    made.update_layout(template="qdens", height=height, margin={"t": 45, "b": 20, "l": 30, "r": 20})
+    made.update_layout(template="qdens", height=height, margin={"t": 45, "b": 50, "l": 30, "r": 20})
     made.update_annotations(font_size=13)
     made.update_xaxes(showticklabels=False, ticks="").update_yaxes(showticklabels=False, ticks="")
+    size = float(arrays[0]["x"].values[[0, -1]].sum())
+    for axes, name in ((made.select_xaxes(row=len(rows)), "x"), (made.select_yaxes(col=1), "y")):
+        for axis in axes:
+            axis.update(title_text=f"{name} (nm)", title_standoff=4, showticklabels=True)
+            axis.update(tickvals=[0, size / 2], ticktext=["0", f"{size / 2:g}"], range=[0, size])
     return square_sites(made)

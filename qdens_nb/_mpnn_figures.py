@@ -11,9 +11,10 @@ import plotly.graph_objects as go
 import xarray as xr
 from plotly.subplots import make_subplots
 
-from qdens_nb._styles import OKABE_ITO, style_of
+from qdens_nb._map_figures import square_sites
+from qdens_nb._styles import log_axis, style_of, words
 
-_BLACK, _GREY = OKABE_ITO["black"], "#888888"
+_WIDE = {"color": "#808080", "width": 5}
 
 
 def _curve(x: Any, y: Any, name: str, index: int, **options: Any) -> go.Scatter:
@@ -46,24 +47,19 @@ def potential_cuts(
     height : int
         Of the figure, in pixels.
     """
-    titles = ["potential", "local energy: constant for the right potential"]
+    titles = ["", "constant for the right potential"]
     made = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.11)
     first = next(iter(found.values()))
     exact = _line(first.potential_exact)
-    made.add_trace(
-        go.Scatter(x=exact.x, y=exact, name="exact", line={"color": _BLACK, "width": 5}), 1, 1
-    )
-    made.data[0].update(opacity=0.35)
+    made.add_trace(go.Scatter(x=exact.x, y=exact, name="exact", mode="lines", line=_WIDE), 1, 1)
     for index, (name, one) in enumerate(found.items()):
         cut, local = _line(one.potential), _line(one.local_energy)
         made.add_trace(_curve(cut.x, cut, name, index), 1, 1)
         made.add_trace(_curve(local.x, local, name, index, showlegend=False), 1, 2)
-    made.add_hline(
-        float(first.energy_exact), line={"color": _BLACK, "width": 5}, opacity=0.35, row=1, col=2
-    )
+    made.add_hline(float(first.energy_exact), line=_WIDE, layer="below", row=1, col=2)
     made.update_xaxes(title_text="x (Bohr radii)")
-    made.update_yaxes(title_text="energy (Hartree)", range=potential_range, row=1, col=1)
-    made.update_yaxes(range=energy_range, row=1, col=2)
+    made.update_yaxes(title_text="potential (Hartree)", range=potential_range, row=1, col=1)
+    made.update_yaxes(title_text="local energy (Hartree)", range=energy_range, row=1, col=2)
     return made.update_layout(template="qdens", height=height, margin_t=90, legend_y=1.17)
 
 
@@ -86,8 +82,6 @@ def potential_planes(
         subplot_titles=list(planes),
         horizontal_spacing=0.02,
         vertical_spacing=0.11,
-        shared_xaxes=True,
-        shared_yaxes=True,
     )
     for number, field in enumerate(planes.values()):
         shown = go.Heatmap(x=x, y=x, z=np.asarray(field).T, coloraxis="coloraxis")
@@ -97,9 +91,10 @@ def potential_planes(
     made.update_layout(
         template="qdens", height=height * rows, margin_t=50, coloraxis={**scale, "colorbar": bar}
     )
-    made.update_xaxes(title_text=f"x ({length})", row=rows)
-    made.update_yaxes(title_text=f"y ({length})", col=1)
-    return made.update_xaxes(showgrid=False).update_yaxes(showgrid=False)
+    made.update_xaxes(showticklabels=False).update_yaxes(showticklabels=False)
+    made.update_xaxes(title_text=f"x ({length})", showticklabels=True, row=rows)
+    made.update_yaxes(title_text=f"y ({length})", showticklabels=True, col=1)
+    return square_sites(made)
 
 
 def medians(
@@ -138,11 +133,12 @@ def medians(
             middle = rows[value].to_numpy(float)
             low, high = np.array([list(pair) for pair in rows[f"{value}_range"]]).T
             bars = {"type": "data", "array": high - middle, "arrayminus": middle - low}
-            places = rows[x] if log_x else rows[x].astype(str)
+            places = rows[x] if log_x else [words(place) for place in rows[x]]
             trace = _curve(places, middle, str(name), index, error_y=bars, mode="lines+markers")
             trace.update(showlegend=column == 1 and by is not None)
             made.add_trace(trace, 1, column)
-    made.update_yaxes(type="log", exponentformat="power", dtick=1)
+        ends = np.array([list(pair) for pair in data[f"{value}_range"]])
+        made.update_yaxes(log_axis(ends), col=column)
     kind: dict[str, Any] = (
         {"type": "log", "exponentformat": "power", "dtick": 1} if log_x else {"type": "category"}
     )
@@ -160,8 +156,8 @@ def radial_histograms(
     for index, (name, values) in enumerate(samples.items()):
         share = np.histogram(values, edges, density=True)[0]
         made.add_trace(_curve(middle, share, name, index, line_shape="hvh"))
-    exact = go.Scatter(x=r, y=density, name="exact", line={"color": _BLACK, "width": 5})
-    made.add_trace(exact.update(opacity=0.35))
+    exact = go.Scatter(x=r, y=density, name="exact", mode="lines", line=_WIDE)
+    made.add_trace(exact)
     made.update_layout(template="qdens", height=height, margin_t=50)
     made.update_xaxes(title_text="distance from the nucleus (Bohr radii)")
     return made.update_yaxes(title_text="probability density (1/Bohr radius)")

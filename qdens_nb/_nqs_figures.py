@@ -11,10 +11,9 @@ import plotly.graph_objects as go
 import xarray as xr
 from plotly.subplots import make_subplots
 
-from qdens_nb._styles import OKABE_ITO, Style, style_of
+from qdens_nb._styles import GREY, LINE_COLORS, Style, error_band, log_axis, style_of, words
 
-_BLACK, _BLUE, _GREY = OKABE_ITO["black"], OKABE_ITO["blue"], "#888888"
-_POWER = {"type": "log", "dtick": 1, "exponentformat": "power"}
+_BLACK, _BLUE = LINE_COLORS["black"], LINE_COLORS["blue"]
 
 
 def _grid(titles: Sequence[str], height: int, **options: Any) -> go.Figure:
@@ -63,7 +62,7 @@ def amplitude_bars(
         steps.line.shape = "hvh"
         made.add_trace(steps, row=1, col=column)
     made.update_layout(bargap=0)
-    made.update_xaxes(title_text="configuration, by its exact amplitude", range=[0, len(order) + 1])
+    made.update_xaxes(title_text="configuration (by exact |ψ|)", range=[0, len(order) + 1])
     return made.update_yaxes(title_text="|ψ|", col=1)
 
 
@@ -83,8 +82,9 @@ def local_energy_histogram(
             x=middle,
             y=share,
             width=width,
-            name=f"{name}: mean {mean:.3f}, variance {spread:.2g}",
-            marker={"color": style_of(name, 1 - index).color, "opacity": 0.75},
+            name=f"{name}: mean {mean:.3f}, variance {spread:.2g}".replace("-", "−"),
+            marker={"color": style_of(name, 1 - index).color, "opacity": 0.9},
+            marker_pattern_shape=("/", "")[index % 2],
         )
         made.add_trace(bars)
     made.add_vline(exact, line={"color": _BLACK, "width": 1.5, "dash": "dash"})
@@ -99,12 +99,12 @@ def chain_traces(series: Mapping[str, np.ndarray], height: int = 320) -> go.Figu
     for column, chains in enumerate(series.values(), 1):
         for index, chain in enumerate(np.atleast_2d(chains)):
             look = style_of("", index)
-            trace = _curve(np.arange(len(chain)), chain, look, showlegend=False, opacity=0.7)
+            trace = _curve(np.arange(len(chain)), chain, look, showlegend=False)
             trace.line.update(width=1, dash="solid")
             made.add_trace(trace, row=1, col=column)
     made.update_layout(margin_t=40)
     made.update_xaxes(title_text="draw")
-    return made.update_yaxes(title_text="magnetisation a site", range=[-1.08, 1.08], col=1)
+    return made.update_yaxes(title_text="magnetisation per site", range=[-1.08, 1.08], col=1)
 
 
 def magnetisation_bars(
@@ -132,7 +132,7 @@ def magnetisation_bars(
         dots = _curve(places, exact, look, mode="markers", showlegend=column == 1)
         dots.marker.update(size=9, line_width=2)
         made.add_trace(dots, row=1, col=column)
-    made.update_xaxes(title_text="magnetisation a site")
+    made.update_xaxes(title_text="magnetisation per site")
     return made.update_yaxes(title_text="probability", col=1)
 
 
@@ -157,11 +157,13 @@ def error_curves(
     window, height : int
         Steps that are averaged, and the height in pixels.
     """
-    labels = {"step": "step", "seconds": "seconds of this machine"}
+    labels = {"step": "step", "seconds": "time on this machine (s)"}
     made = _grid([""] * len(against), height, shared_yaxes=True, horizontal_spacing=0.05)
+    errors = []
     for index, (name, run) in enumerate(runs.items()):
         off = np.abs(run["energy"].values - exact) / abs(exact)
         off = np.convolve(off, np.ones(window) / window, "valid")
+        errors.append(off)
         for column, axis in enumerate(against, 1):
             x = np.asarray(run[axis])[window - 1 :]
             trace = _curve(x, off, style_of(name, index), showlegend=column == 1)
@@ -169,7 +171,8 @@ def error_curves(
     for column, axis in enumerate(against, 1):
         made.update_xaxes(title_text=labels[axis], row=1, col=column)
     made.update_layout(margin_t=50, legend_y=1.04)
-    return made.update_yaxes(**_POWER).update_yaxes(title_text="relative error of E", col=1)
+    made.update_yaxes(log_axis(*errors))
+    return made.update_yaxes(title_text="relative error of E", col=1)
 
 
 def cost_curves(cost: pd.DataFrame, samples: int, height: int = 360) -> go.Figure:
@@ -179,13 +182,13 @@ def cost_curves(cost: pd.DataFrame, samples: int, height: int = 360) -> go.Figur
     for index, (method, rows) in enumerate(cost.groupby("method", sort=False)):
         style, at = style_of(names[str(method)], index), rows["parameters"]
         made.add_trace(_curve(at, rows["milliseconds"], style, mode="lines+markers"))
-    made.add_vline(samples, line={"color": _GREY, "dash": "dot"})
+    made.add_vline(samples, line={"color": GREY, "dash": "dot"})
     made.add_annotation(
         x=np.log10(samples), y=0.03, yref="paper", text=" P = B", showarrow=False, xanchor="left"
     )
     made.update_layout(margin_t=50, legend_y=1.04)
     made.update_xaxes(title_text="parameters P", type="log", tickvals=cost["parameters"].unique())
-    return made.update_yaxes(title_text="milliseconds for a step", **_POWER)
+    return made.update_yaxes(title_text="time of a step (ms)", **log_axis(cost["milliseconds"]))
 
 
 def entropy_curves(
@@ -200,7 +203,7 @@ def entropy_curves(
         made.add_trace(trace)
     made.update_layout(margin_t=70, legend_y=1.02)
     made.update_xaxes(title_text="sites in the block", dtick=2)
-    return made.update_yaxes(title_text="entanglement entropy")
+    return made.update_yaxes(title_text="entanglement entropy (nat)")
 
 
 def grouped_points(
@@ -213,10 +216,11 @@ def grouped_points(
     for column, (_, part) in enumerate(parts, 1):
         for index, (name, rows) in enumerate(part.groupby(by, sort=False)):
             trace = _curve(
-                [str(place) for place in rows.index],
+                [words(place) for place in rows.index],
                 rows[value],
                 style_of(str(name), index),
                 mode="markers",
+                cliponaxis=False,
                 offsetgroup=str(name),
                 showlegend=column == 1,
             )
@@ -224,7 +228,7 @@ def grouped_points(
             made.add_trace(trace, row=1, col=column)
     made.update_layout(scattermode="group", scattergap=0.5)
     made.update_xaxes(title_text=data.index.name, type="category", showgrid=False)
-    return made.update_yaxes(**_POWER).update_yaxes(title_text=value, col=1)
+    return made.update_yaxes(log_axis(data[value])).update_yaxes(title_text=value, col=1)
 
 
 def spectra(values: Mapping[str, np.ndarray], limit: int, height: int = 380) -> go.Figure:
@@ -235,14 +239,15 @@ def spectra(values: Mapping[str, np.ndarray], limit: int, height: int = 380) -> 
         style = style_of(name, index)
         shown = np.maximum(descending / descending[0], 1e-19)
         made.add_trace(_curve(np.arange(1, len(one) + 1), shown, style))
-    made.add_vline(limit, line={"color": _GREY, "dash": "dot"})
+    made.add_vline(limit, line={"color": GREY, "dash": "dot"})
     text = f" {limit} = 2<sup>N</sup> − 1"
     made.add_annotation(x=limit, y=1, yref="paper", text=text, showarrow=False, xanchor="left")
     made.update_layout(margin_t=50, legend_y=1.04)
     made.update_xaxes(title_text="number of the eigenvalue")
     return made.update_yaxes(
-        title_text="eigenvalue / largest", **(_POWER | {"dtick": 3}), range=[-18, 0.3]
-    )
+        title_text="eigenvalue / largest",
+        type="log", dtick=3, exponentformat="power", range=[-18, 0.3],
+    )  # fmt: skip
 
 
 def evolution_curves(
@@ -252,11 +257,19 @@ def evolution_curves(
     label: str,
     height: int = 380,
 ) -> go.Figure:
-    """An observable of evolutions against time, and its distance from the exact curve."""
+    """An observable of evolutions against time, and its distance from the exact curve.
+
+    Where a run has ``OBSERVABLE_stderr`` the band is one standard error.
+    """
     made = _grid(["", ""], height, horizontal_spacing=0.12)
+    errors = []
     for index, (name, run) in enumerate(runs.items()):
         style, time = style_of(name, index), run["time"]
         off = np.maximum(np.abs(run[observable].values - exact), 1e-6)
+        errors.append(off[1:])
+        stderr = run.get(f"{observable}_stderr")
+        if stderr is not None and bool((stderr > 0).any()):
+            made.add_trace(error_band(time, run[observable], stderr, style), row=1, col=1)
         made.add_trace(_curve(time, run[observable], style), row=1, col=1)
         made.add_trace(_curve(time[1:], off[1:], style, showlegend=False), row=1, col=2)
     look = Style("exact", _BLACK, "solid", "circle-open")
@@ -265,4 +278,4 @@ def evolution_curves(
     made.update_layout(margin_t=70, legend_y=1.04)
     made.update_xaxes(title_text="time (1/J)")
     made.update_yaxes(title_text=label, col=1)
-    return made.update_yaxes(title_text="error", **_POWER, col=2)
+    return made.update_yaxes(title_text=f"error of {label}", **log_axis(*errors), col=2)

@@ -36,9 +36,22 @@ from qdens_nb._nqs_figures import (
     magnetisation_bars,
     spectra,
 )
-from qdens_nb._styles import OKABE_ITO, SAMPLED, STYLES, Style, style_of
+from qdens_nb._styles import (
+    GREY,
+    LINE_COLORS,
+    OKABE_ITO,
+    SAMPLED,
+    STYLES,
+    Style,
+    error_band,
+    line,
+    log_axis,
+    points,
+    style_of,
+)
 
 __all__ = [
+    "LINE_COLORS",
     "OKABE_ITO",
     "STYLES",
     "Style",
@@ -85,10 +98,11 @@ def _template() -> go.layout.Template:
         "zeroline": False,
         "title": {"standoff": 8},
         "automargin": True,
+        "exponentformat": "power",
     }
     return go.layout.Template(
         layout={
-            "colorway": list(OKABE_ITO.values()),
+            "colorway": list(LINE_COLORS.values()),
             "colorscale": {"sequential": "Cividis", "diverging": "PuOr"},
             "font": {"family": "Helvetica, Arial, sans-serif", "size": 14, "color": "#222222"},
             "paper_bgcolor": "white",
@@ -98,7 +112,7 @@ def _template() -> go.layout.Template:
             "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
             "margin": {"l": 60, "r": 20, "t": 60, "b": 50},
             "hovermode": "closest",
-            "coloraxis": {"colorscale": "Cividis"},
+            "coloraxis": {"colorscale": "Cividis", "colorbar": {"exponentformat": "power"}},
         },
         data={"heatmap": [{"colorscale": "Cividis"}]},
     )
@@ -115,43 +129,8 @@ def figure(
     made.update_layout(template="qdens", height=height, **layout)
     made.update_layout(xaxis_title=x, yaxis_title=y, title=title)
     if title:
-        made.update_layout(margin_t=90, title={"y": 0.97, "yanchor": "top", "x": 0})
+        made.update_layout(margin_t=90, title={"y": 0.97, "yanchor": "top", "x": 0.01})
     return made
-
-
-def line(x: Any, y: Any, style: Style, **options: Any) -> go.Scatter:
-    """One curve, told apart by colour, dash and marker."""
-    settings: dict[str, Any] = {
-        "mode": "lines+markers",
-        "name": style.label,
-        "line": {"color": style.color, "dash": style.dash, "width": 2},
-        "marker": {"symbol": style.symbol, "size": 6, "color": style.color},
-    }
-    return go.Scatter(x=np.asarray(x), y=np.asarray(y), **(settings | options))
-
-
-def error_band(x: Any, y: Any, stderr: Any, style: Style, **options: Any) -> go.Scatter:
-    """Shaded region from ``y - stderr`` to ``y + stderr``."""
-    at, middle, half = (np.asarray(a, dtype=float) for a in (x, y, stderr))
-    red, green, blue = (int(style.color[i : i + 2], 16) for i in (1, 3, 5))
-    settings: dict[str, Any] = {
-        "x": np.concatenate([at, at[::-1]]),
-        "y": np.concatenate([middle + half, (middle - half)[::-1]]),
-        "fill": "toself",
-        "fillcolor": f"rgba({red},{green},{blue},0.18)",
-        "line": {"width": 0},
-        "mode": "lines",
-        "hoverinfo": "skip",
-        "showlegend": False,
-        "name": f"{style.label} ± its standard error",
-    }
-    return go.Scatter(**(settings | options))
-
-
-def points(x: Any, y: Any, stderr: Any, style: Style, **options: Any) -> go.Scatter:
-    """Points with error bars of one standard error, as quantum Monte Carlo gives them."""
-    bars = {"type": "data", "array": np.asarray(stderr), "color": style.color, "thickness": 1.5}
-    return line(x, y, style, **({"mode": "markers", "error_y": bars} | options))
 
 
 def curves(
@@ -229,12 +208,14 @@ def maps(
         heat = go.Heatmap(x=data["x"], y=data[y], z=values, coloraxis="coloraxis")
         made.add_trace(heat, row=1, col=column)
     low, high = zrange or (float(data.min()), float(data.max()))
+    units = str(data.attrs.get("units", "1"))
+    bar = str(data.name) if units in ("1", "") else f"{data.name} ({units})"
     made.update_layout(
         template="qdens",
         height=height,
         title=title,
         margin_t=90 if title else 50,
-        coloraxis={"cmin": low, "cmax": high, "colorbar": {"title": str(data.name), "len": 0.9}},
+        coloraxis={"cmin": low, "cmax": high, "colorbar": {"title": bar, "len": 0.9}},
     )
     made.update_xaxes(title_text=f"x ({data['x'].attrs.get('units', 'site')})", showgrid=False)
     made.update_yaxes(showgrid=False)
@@ -251,13 +232,13 @@ def parity_plot(
     ends = [float(np.nanmin(truth)), float(np.nanmax(truth))]
     for index, (solver, values) in enumerate(predicted.items()):
         style = style_of(solver, index)
-        marker = {"symbol": style.symbol, "size": 5, "color": style.color, "opacity": 0.6}
+        marker = {"symbol": style.symbol, "size": 5, "color": style.color, "opacity": 0.9}
         made.add_trace(
             line(
                 truth, np.asarray(values, dtype=float).ravel(), style, mode="markers", marker=marker
             )
         )
-    diagonal = {"color": "#888888", "width": 1}
+    diagonal = {"color": GREY, "width": 1}
     made.add_trace(go.Scatter(x=ends, y=ends, mode="lines", line=diagonal, name="equal"))
     return made
 
@@ -267,25 +248,21 @@ def calibration_plot(
 ) -> go.Figure:
     """Observed against predicted error of `analysis.reliability`, one curve for each solver."""
     made = figure(
-        f"standard error of the {quantity} that the network states",
+        f"stated standard error of the {quantity}",
         "root mean square error found",
         height=height,
     )
-    ends: Sequence[float] = (np.inf, 0.0)
+    known: list[np.ndarray] = []
     for index, (solver, table) in enumerate(tables.items()):
         made.add_trace(line(table["predicted"], table["observed"], style_of(solver, index)))
         both = np.concatenate([table["predicted"].values, table["observed"].values])
-        positive = both[both > 0]
-        if positive.size:
-            ends = (min(ends[0], positive.min()), max(ends[1], positive.max()))
-    if np.isfinite(ends[0]):
-        diagonal = {"color": "#888888", "width": 1}
-        made.add_trace(
-            go.Scatter(x=list(ends), y=list(ends), mode="lines", line=diagonal, name="calibrated")
-        )
-    made.update_xaxes(type="log", exponentformat="power", dtick=1)
-    made.update_yaxes(type="log", exponentformat="power", dtick=1)
-    return made
+        known.append(both[both > 0])
+    if any(one.size for one in known):
+        ends = [float(end(np.concatenate(known))) for end in (np.min, np.max)]
+        diagonal = {"color": GREY, "width": 1}
+        made.add_trace(go.Scatter(x=ends, y=ends, mode="lines", line=diagonal, name="calibrated"))
+    scale = log_axis(*known)
+    return made.update_xaxes(scale).update_yaxes(scale)
 
 
 def panels(
@@ -296,6 +273,7 @@ def panels(
     made = make_subplots(
         rows,
         columns,
+        shared_xaxes=True,
         subplot_titles=[axis_title(data[name]) for name in observables],
         horizontal_spacing=0.1,
         vertical_spacing=0.16,

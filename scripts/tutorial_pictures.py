@@ -206,7 +206,7 @@ def _name_at_end(made: go.Figure, trace: go.Scatter, logarithmic: bool, at: dict
         x=trace.x[last],
         y=np.log10(trace.y[last]) if logarithmic else trace.y[last],
         text=trace.name.replace("random states (Page)", "random states"),
-        font={"color": trace.line.color, "size": 13},
+        font={"color": "#222222", "size": 13},
         showarrow=False,
         xanchor="left" if logarithmic else "center",
         yanchor="middle" if logarithmic else "bottom" if trace.line.dash == "dot" else "top",

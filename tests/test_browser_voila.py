@@ -138,6 +138,12 @@ APPS = {
     ),
 }
 QUICK = "quench"
+# Controls that a screen reader could only call "slider" or "button".
+_UNNAMED = """() => [...document.querySelectorAll(
+    '[role=slider], [role=textbox], .widget-vbox button, .js-plotly-plot, canvas.qdens-board')]
+  .filter(e => e.getClientRects().length && !e.closest('.modebar'))
+  .filter(e => !(e.getAttribute('aria-label') || e.textContent.trim()))
+  .map(e => e.outerHTML.slice(0, 120))"""
 
 
 @pytest.fixture(scope="module")
@@ -310,6 +316,25 @@ def test_exact_dot_is_computed_after_a_move(tools: Any, address: str, page: Any)
             tools.press(page, "step (eV)", key)
             tools.says(page, "Network against exact")
             assert tools.look(page) != figure
+
+
+@pytest.mark.slow
+def test_wells_and_densities_are_drawn_by_keyboard(tools: Any, address: str, page: Any) -> None:
+    with tools.app_page(page, address, "quantum_dots"):
+        page.get_by_role("button", name="paint walls").press("Enter")
+        page.wait_for_timeout(500)
+        board = page.locator("canvas.qdens-board")
+        board.focus()
+        figure = tools.look(page)
+        for key in ("ArrowLeft", "Space", "Shift+ArrowDown", "Shift+ArrowLeft", "Space"):
+            page.keyboard.press(key)
+        page.wait_for_timeout(1500)
+        assert tools.look(page) != figure
+    with tools.app_page(page, address, "draw_density"):
+        said = tools.words(page)
+        page.get_by_role("button", name="Paint box").press("Enter")
+        page.wait_for_timeout(1500)
+        assert tools.words(page) != said
 
 
 @pytest.mark.slow

@@ -33,7 +33,7 @@ def test_solvers_differ_in_more_than_colour() -> None:
     assert len({plotting.STYLES[name].dash for name in shown_together[1:]}) == 3
     assert {style[0] for style in looks} > {"dash", "dot"}
     used = {style.color for style in plotting.STYLES.values()}
-    assert used <= set(plotting.OKABE_ITO.values())
+    assert used <= set(plotting.LINE_COLORS.values())
 
 
 def test_curves_and_band_are_the_data(both: xr.Dataset) -> None:

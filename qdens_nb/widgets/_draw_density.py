@@ -16,6 +16,7 @@ import xarray as xr
 import qdens_nb
 from qdens_nb.plotting import difference_scale, lattice_map
 from qdens_nb.systems import bose_hubbard
+from qdens_nb.widgets._access import Access
 from qdens_nb.widgets._background import Stopped
 from qdens_nb.widgets._bose_answers import SECTORS, T
 from qdens_nb.widgets._job_bar import JobBar, Tell
@@ -42,12 +43,13 @@ def _panel(place: int, title: str, **options: Any) -> Panel:
     return Panel(_LEFT[place], MAP, MAP, title, "x (site)", y, square=True, **options)
 
 
+_UNFOUND = "press<br>Find potential"
 _UNCHECKED = "press<br>Check by QMC"
 _ROWS = {
     "network": [
         _panel(0, "wanted ⟨n⟩: click, or drag a box", bar="coloraxis"),
-        _panel(1, "potential found, v/U", bar="coloraxis2"),
-        _panel(2, "network: ⟨n⟩ there"),
+        _panel(1, "potential found, v/U", bar="coloraxis2", hint=_UNFOUND),
+        _panel(2, "network: ⟨n⟩ there", hint=_UNFOUND),
     ],
     "difference": [
         _panel(0, "network − wanted"),
@@ -142,6 +144,17 @@ class DrawDensityApp:
         self.find_button, self.check_button = self.jobs.buttons.values()
         self.stop_button = self.jobs.stop_button
         self.text = ipywidgets.HTML()
+        # By keyboard what dragging a box is by pointer.
+        self.box = {
+            name: ipywidgets.IntRangeSlider(
+                value=(4, 7), min=0, max=15, description=f"{name} (sites)",
+                layout=ipywidgets.Layout(width="300px"),
+            )
+            for name in "xy"
+        }  # fmt: skip
+        self.paint_button = ipywidgets.Button(
+            description="Paint box", tooltip="set the sites of the box to the brush"
+        )
         self._make_figure()
         self._take_picture()
         self._panels.to_widget()
@@ -154,6 +167,7 @@ class DrawDensityApp:
             elif name != "brush":
                 slider.observe(lambda _: self._forget(), names="value")
         self.find_button.on_click(lambda _: self.find())
+        self.paint_button.on_click(lambda _: self._paint_box())
         self.check_button.on_click(lambda _: self.check())
         self.widget = self._assemble()
 
@@ -203,9 +217,11 @@ class DrawDensityApp:
         return ipywidgets.VBox(
             [
                 ipywidgets.Box(list(self.sliders.values()), layout=wrap),
+                ipywidgets.Box([*self.box.values(), self.paint_button], layout=wrap),
                 self.jobs.widget,
                 self.figure,
                 self.text,
+                Access(),
             ],
             layout=ipywidgets.Layout(max_width="820px"),
         )
@@ -218,6 +234,8 @@ class DrawDensityApp:
     def _take_picture(self) -> None:
         with self._lock:
             sites = self.sliders["sites"].value
+            for slider in self.box.values():
+                slider.max = sites - 1
             values = picture(self.sliders["picture"].value, sites)
             coords = {"x": np.arange(sites), "y": np.arange(sites)}
             self.wanted = xr.DataArray(values, coords, ("x", "y"), "wanted density")
@@ -237,6 +255,11 @@ class DrawDensityApp:
             )
             self.wanted = painted
             self._forget()
+
+    def _paint_box(self) -> None:
+        (x, right), (y, top) = (slider.value for slider in self.box.values())
+        cells = np.mgrid[x : right + 1, y : top + 1]
+        self.paint(*cells.reshape(2, -1))
 
     def _on_cells(self, trace: Any, points: Any, selector: Any) -> None:
         if points.xs:
@@ -328,6 +351,7 @@ class DrawDensityApp:
                 self._panels.show("difference", self.found is not None)
                 self._panels.place()
             for place in (1, 2):
+                self._panels.hint("network", place, self.found is None)
                 self._panels.hint("difference", place, self.exact is None)
             for name, index in self._maps.items():
                 trace = self.figure.data[index]

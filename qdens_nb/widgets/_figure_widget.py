@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import plotly.graph_objects as go
 import traitlets
 
@@ -35,4 +37,10 @@ class PatientFigureWidget(go.FigureWidget):
           };
         };
         """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        removed = ["sendChartToCloud", "lasso2d", "zoomIn2d", "zoomOut2d", "autoScale2d"]
+        self._config = {"displaylogo": False, "modeBarButtonsToRemove": removed}
+
     _plotly = traitlets.Unicode(str(go.FigureWidget._esm)).tag(sync=True)

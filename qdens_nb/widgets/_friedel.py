@@ -18,6 +18,7 @@ from qdens_nb import analysis, potentials
 from qdens_nb.plotting import error_band, line, style_of
 from qdens_nb.solvers._chain_hartree_fock import MeanField, solve_at
 from qdens_nb.systems import fermion_chain
+from qdens_nb.widgets._access import Access
 from qdens_nb.widgets._background import Background, Report, Stopped
 from qdens_nb.widgets._figure_widget import PatientFigureWidget
 from qdens_nb.widgets._words import curves_of, summary
@@ -254,6 +255,7 @@ class FriedelApp:
                 buttons,
                 self.figure,
                 self.text,
+                Access(),
             ],
             layout=ipywidgets.Layout(max_width="820px"),
         )

@@ -11,6 +11,7 @@ from typing import Any
 
 import ipywidgets
 
+from qdens_nb.widgets._access import Access
 from qdens_nb.widgets._background import Background
 from qdens_nb.widgets._live_figure import LiveFigure
 from qdens_nb.widgets._panels import WIDTH, save_picture
@@ -55,6 +56,7 @@ class LiveApp:
                 ipywidgets.HBox([*buttons, self.controls[beside], self.status]),
                 self.figure,
                 self.text,
+                Access(),
             ],
             layout=ipywidgets.Layout(max_width=f"{WIDTH + 20}px"),
         )

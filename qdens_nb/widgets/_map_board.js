@@ -30,7 +30,11 @@ function render({ model, el }) {
       return { image, value: (x, y) => panel.low
         + (panel.high - panel.low) * bytes[i * cells + x * points + y] / 255 };
     });
-    canvas.setAttribute("aria-label", get("label"));
+    const drawable = get("tool") !== "";
+    canvas.tabIndex = drawable ? 0 : -1;
+    canvas.setAttribute("role", drawable ? "application" : "img");
+    canvas.setAttribute("aria-label", get("label") + (drawable
+      ? "; arrows move the pointer, space takes hold and lets go" : ""));
     draw();
     canvas.dispatchEvent(new CustomEvent("qdens-drawn", { bubbles: true }));
   }
@@ -243,6 +247,34 @@ function render({ model, el }) {
     draw();
   });
   canvas.addEventListener("pointerleave", () => { if (!pressed) { pointer = null; draw(); } });
+  // By keyboard arrows move the pointer; Space or Enter takes hold and lets go.
+  const letGo = () => {
+    if (pressed) {
+      pressed = false;
+      add(false, true);
+    }
+    draw();
+  };
+  canvas.addEventListener("keydown", event => {
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
+    const hold = [" ", "Enter"].includes(event.key);
+    if (!get("tool") || !(way || hold)) return;
+    event.preventDefault();
+    const size = get("size"), by = event.shiftKey ? 5 : 1;
+    if (pointer?.panel !== 0) pointer = { panel: 0, at: [size / 2, size / 2] };
+    else if (way) {
+      const at = pointer.at.map((v, k) => Math.max(0, Math.min(size, v + by * way[k])));
+      pointer = { panel: 0, at };
+      if (pressed) add(false, false);
+    }
+    if (hold && pressed) letGo();
+    else if (hold) {
+      pressed = true;
+      add(true, false);
+    }
+    draw();
+  });
+  canvas.addEventListener("blur", letGo);
   model.on("msg:custom", message => {
     if (message.kind !== "done") return;
     sent = null;

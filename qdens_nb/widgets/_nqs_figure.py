@@ -42,7 +42,7 @@ class LearningFigure(LiveFigure):
         super().__init__(Panels(rows, bars))
         plain: dict[str, Any] = {"mode": "lines"}
         thin = {"color": "rgba(0,114,178,0.35)", "width": 1}
-        sharp = {"color": EXACT.color, "width": 2, "shape": "hv"}
+        sharp = {"color": EXACT.color, "width": 2, "shape": "hv", "dash": "dash"}
         self._add("band", error_band([], [], [], NETWORK, fillcolor="rgba(0,114,178,0.3)"), 0)
         self._add("energy", line([], [], NETWORK, **plain), 0)
         self._add("exact", line([], [], EXACT, line=sharp, **plain), 0)

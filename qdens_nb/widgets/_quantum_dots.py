@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 import qdens_nb
+from qdens_nb.widgets._access import Access
 from qdens_nb.widgets._background import Background, Report, Stopped
 from qdens_nb.widgets._dot_answers import Predictor, compute, dot_words
 from qdens_nb.widgets._dot_drawing import DOTS, Drawing, drawing
@@ -127,6 +128,7 @@ class QuantumDotsApp:
                 ipywidgets.Box(tools, layout=wrap),
                 self.board,
                 self.text,
+                Access(),
             ],
             layout=ipywidgets.Layout(max_width=f"{WIDTH + 20}px"),
         )

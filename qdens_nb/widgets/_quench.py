@@ -11,6 +11,7 @@ import ipywidgets
 import numpy as np
 import xarray as xr
 
+from qdens_nb.widgets._access import Access
 from qdens_nb.widgets._job_bar import JobBar, Tell
 from qdens_nb.widgets._lattice_words import status
 from qdens_nb.widgets._nqs_history import power
@@ -134,6 +135,7 @@ class QuenchApp:
                 ipywidgets.HBox([self.sliders["frame"], self.play]),
                 self._drawing.figure,
                 self.text,
+                Access(),
             ],
             layout=ipywidgets.Layout(max_width=f"{WIDTH + 20}px"),
         )

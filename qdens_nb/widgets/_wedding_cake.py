@@ -10,6 +10,7 @@ from typing import Any
 import ipywidgets
 import xarray as xr
 
+from qdens_nb.widgets._access import Access
 from qdens_nb.widgets._bose_answers import (
     SECTORS,
     SHAPES,
@@ -125,6 +126,7 @@ class WeddingCakeApp:
                 self.board,
                 self.figure,
                 self.text,
+                Access(),
             ],
             layout=ipywidgets.Layout(max_width="820px"),
         )
