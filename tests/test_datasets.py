@@ -216,6 +216,14 @@ def test_from_arrays_gives_the_dataset_of_a_solver(tmp_path: Path) -> None:
     assert score["density"]["max"] < 1e-9
 
 
+def test_from_arrays_of_a_dot_counts_electrons_by_area() -> None:
+    dot = datasets.from_arrays(
+        np.zeros((64, 64)), np.full((64, 64), 2 / 900), system="quantum_dot", size=30.0
+    )
+    assert dot["density"].attrs["units"] == "1/nm^2"
+    assert float(dot["particle_number"]) == pytest.approx(2.0)
+
+
 def test_from_arrays_takes_single_samples_and_two_dimensions() -> None:
     one = datasets.from_arrays(np.zeros(8), np.full(8, 0.5), engine="microscope")
     assert one["density"].dims == ("x",) and one.attrs["engine"] == "microscope"

@@ -247,7 +247,11 @@ def test_trains_on_measured_data(tmp_path):
     folder = train(
         "chain_cnn", config, data=tmp_path / "measured.nc", out=tmp_path / "w", progress=False
     )
-    assert isinstance(load_predictor(folder)(solved), xr.Dataset)
+    answer = load_predictor(folder)(qd.fermion_chain(potential, V=0.5, mu=0.2))
+    assert {"density", "density_stderr", "density_variance"} <= {*answer}
+    assert not {"current", "coherence"} & {*answer}  # nothing was known of them
+    again = TrainConfig(task="chain_cnn", pretrained=str(folder), **SMALL)
+    train("chain_cnn", again, data=tmp_path / "measured.nc", out=tmp_path / "v", progress=False)
 
 
 def test_configurations_are_checked(tmp_path, shards):

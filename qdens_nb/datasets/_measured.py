@@ -39,7 +39,7 @@ def from_arrays(
     potential : array or DataArray, (x,) or (sample, x); in two dimensions (x, y) or (sample, x, y)
         In the units and with the sign of the system's Hamiltonian (see `qdens_nb.systems`).
     density : array, shape of `potential`
-        Mean number of particles on each site.
+        Mean number of particles on each site; of a quantum dot, the density in 1/nm^2.
     system : {"fermion_chain", "bose_hubbard", "quantum_dot"}
         Which problem it is.
     engine : str
@@ -48,8 +48,8 @@ def from_arrays(
         Couplings of the system, such as ``V=`` or ``mu=`` (a number or one for each sample), and
         further observables: ``density_variance``, ``density_correlation``, ``coherence``,
         ``current``, ``current_correlation`` (shape of `potential`), ``energy``,
-        ``particle_number`` (one for each sample; default: the sum of the density). The standard
-        error of any of them is NAME_stderr.
+        ``particle_number`` (one for each sample; default: sum or integral of the density). The
+        standard error of any of them is NAME_stderr.
 
     Returns
     -------
@@ -93,10 +93,17 @@ def from_arrays(
         data[name].attrs.update(_labels(base, system, energy_unit, name != base))
     _check_density(data, system)
     if "particle_number" not in data:
-        data["particle_number"] = data["density"].sum(SYSTEM_DIMS[system])
+        data["particle_number"] = data["density"].sum(SYSTEM_DIMS[system]) * _cell(data, system)
         data["particle_number"].attrs.update(_labels("particle_number", system, "", False))
     data.attrs["engine"] = engine
     return data
+
+
+def _cell(data: xr.Dataset, system: str) -> float:
+    """What the density of a grid point is multiplied with to count particles."""
+    if system != "quantum_dot":
+        return 1.0
+    return float(np.prod([np.diff(data[dim].values[:2])[0] for dim in SYSTEM_DIMS[system]]))
 
 
 def _labels(base: str, system: str, energy_unit: str, stderr: bool) -> dict[str, str]:
@@ -104,6 +111,8 @@ def _labels(base: str, system: str, energy_unit: str, stderr: bool) -> dict[str,
     if system != "fermion_chain":
         units = units.replace("J", energy_unit)
         long_name = base.replace("_", " ")
+    if system == "quantum_dot" and base == "density":
+        units = "1/nm^2"
     return {"units": units, "long_name": f"standard error of {base}" if stderr else long_name}
 
 

@@ -49,6 +49,11 @@ class Store:
         """Number of training samples."""
         return sum(count_samples(part) for part in self.train.values())
 
+    def known(self, names: Sequence[str]) -> list[str]:
+        """Of these names, the tensors of which something is known (NaN marks what is not)."""
+        parts = self.train.values()
+        return [n for n in names if any(n in p and not p[n].isnan().all() for p in parts)]
+
 
 def prepare_file(
     task: str, path: Path, cache: Path | None, min_gap: float, options: Mapping[str, Any]

@@ -80,7 +80,8 @@ class ChainPredictor:
         -------
         Dataset
             The problem with density, density_stderr, density_variance, density_correlation,
-            coherence, current, current_correlation and particle_number.
+            coherence, current, current_correlation and particle_number, as far as the training
+            data held them.
 
         Raises
         ------
@@ -97,6 +98,8 @@ class ChainPredictor:
         self._warn_outside(arrays)
         with torch.inference_mode():
             values = self._predict(arrays)
+        learnt = self.card["data"].get("observables", OBSERVABLES)
+        values = {n: v for n, v in values.items() if n not in OBSERVABLES or n in learnt}
         values["density_variance"] = values["density"] * (1.0 - values["density"])
         if not arrays.batched:
             values = {name: value[0] for name, value in values.items()}

@@ -31,6 +31,7 @@ from qdens_nb.training._config import DOT_TASKS, TrainConfig
 from qdens_nb.training._mean_field_data import mean_field_store
 from qdens_nb.training._module import RegressionModule
 from qdens_nb.training._registry import TASKS
+from qdens_nb.training._tasks import OBSERVABLES
 
 
 class _Batches(torch.utils.data.IterableDataset):
@@ -92,7 +93,7 @@ def start_weights(config: TrainConfig, member: int) -> dict[str, torch.Tensor] |
         return None
     networks, card = load_weights(Path(config.pretrained))
     for key in ("task", "network", "blocks", "width", "norm", "squeeze"):
-        there, here = card["config"].get(key), getattr(config, key)
+        there, here = getattr(TrainConfig(**card["config"]), key), getattr(config, key)
         if there != here:
             raise ValueError(
                 f"pretrained={config.pretrained!r} has {key}={there!r}, this configuration "
@@ -288,16 +289,19 @@ def train(
     if rank_zero_only.rank:  # the first process writes for all
         return folder
     calibration = calibrate(settings, members, store)
+    about: dict[str, Any] = {
+        "files": len(files),
+        "samples": store.samples,
+        "sites": sorted(store.train),
+        "minutes": round(minutes, 2),
+    }
+    if TASKS[settings.task].system == "fermion_chain":
+        about["observables"] = store.known(OBSERVABLES)
     save_weights(
         folder,
         dataclasses.replace(settings),
         members,
-        {
-            "files": len(files),
-            "samples": store.samples,
-            "sites": sorted(store.train),
-            "minutes": round(minutes, 2),
-        },
+        about,
         calibration,
         torch.float16 if settings.stored == "fp16" else torch.float32,
     )
