@@ -1,44 +1,25 @@
-"""What the Bose-Hubbard commands of this folder share: options, resumable Monte Carlo, files."""
+"""What the Bose-Hubbard commands of this folder share: resumable Monte Carlo, data files."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
 import json
-import os
-import platform
 import warnings
-from pathlib import Path
 from typing import Any
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(_name, "1")
+from _common import ROOT
 
-import numpy as np  # noqa: E402
-import xarray as xr  # noqa: E402
-from tqdm.auto import tqdm  # noqa: E402
+import numpy as np  # isort: skip
+import xarray as xr  # isort: skip
+from tqdm.auto import tqdm
 
-import qdens_nb as qd  # noqa: E402
-from qdens_nb.datasets._files import write_json  # noqa: E402
-from qdens_nb.solvers._bose_common import unpack  # noqa: E402
-from qdens_nb.solvers._worm_starts import flat_occupations  # noqa: E402
+import qdens_nb as qd
+from qdens_nb.solvers._bose_common import unpack
+from qdens_nb.solvers._worm_starts import flat_occupations
 
-ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "bose_bench"
 NETWORKS = ("bose_hubbard", "bose_hubbard_cnn", "bose_hubbard_live")
-
-
-def options(description: str) -> argparse.Namespace:
-    """Command line of every command here; ``--quick`` writes to runs/ and registers nothing."""
-    parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="tiny, for tests; into runs/quick")
-    parser.add_argument("--out", type=Path, help="folder that gets data/ and results/")
-    chosen = parser.parse_args()
-    if chosen.out is None:
-        chosen.out = ROOT / "runs" / "quick" if chosen.quick else ROOT
-    (chosen.out / "data").mkdir(parents=True, exist_ok=True)
-    (chosen.out / "results").mkdir(exist_ok=True)
-    return chosen
 
 
 def run_worm(one: xr.Dataset, start: np.ndarray, **settings: Any) -> xr.Dataset:
@@ -138,21 +119,6 @@ def ship(
     print(f"{path}  {path.stat().st_size / 1e6:.2f} MB", flush=True)
 
 
-def write_result(
-    name: str, caption: str, rows: list[dict[str, Any]], chosen: argparse.Namespace, **more: Any
-) -> None:
-    """Write results/NAME.json; the README shows its rows."""
-    content = {
-        "caption": caption,
-        "command": f"python benchmarks/{name}.py",
-        "rows": rows,
-        **more,
-    }
-    path = chosen.out / "results" / f"{name}.json"
-    write_json(path, content)
-    print(f"{path}\n{json.dumps(rows, indent=1)}", flush=True)
-
-
 def predictors() -> dict[str, Any]:
     """The networks whose weights are there."""
     found = {}
@@ -162,19 +128,3 @@ def predictors() -> dict[str, Any]:
         except (ValueError, FileNotFoundError, KeyError) as error:
             print(f"{name}: left out ({str(error).splitlines()[0][:90]})", flush=True)
     return found
-
-
-def machine() -> dict[str, Any]:
-    """Processor and software that times are measured on."""
-    model = platform.processor() or platform.machine()
-    listing = Path("/proc/cpuinfo")
-    for line in listing.read_text().splitlines() if listing.exists() else ():
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-    return {
-        "processor": model,
-        "cores": os.cpu_count(),
-        "threads used": 1,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-    }

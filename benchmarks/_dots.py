@@ -20,6 +20,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 import xarray as xr  # noqa: E402
+from _columns import shown as columns  # noqa: E402
 
 import qdens_nb as qd  # noqa: E402
 from qdens_nb import metrics  # noqa: E402
@@ -258,6 +259,7 @@ def write(name: str, caption: str, rows: list[Row], laboratory: Laboratory, **mo
             "python": platform.python_version(),
             **{package: version(package) for package in ("torch", "lightning", "numpy")},
         },
+        **columns(name),
         **more,
     }
     path = chosen.out / "results" / f"{name}.json"

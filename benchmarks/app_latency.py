@@ -8,7 +8,6 @@ until a frame was drawn after the last change of figure and text. Needs Chromium
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import statistics
 import tempfile
@@ -17,7 +16,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import nbformat
-from _bose import ROOT, machine, options, write_result
+from _common import load_script, machine, options, write_result
 
 PRESSES, WARM_UP = 20, 3
 QUIET_MS, LIMIT_MS = 600, 30_000
@@ -70,16 +69,6 @@ _DONE = f"""() => {{
 _TAKEN = "() => window.qdensLatency.drawn - window.qdensLatency.pressed"
 
 
-def tools() -> ModuleType:
-    """scripts/render_notebooks.py, which drives JupyterLab."""
-    path = ROOT / "scripts" / "render_notebooks.py"
-    spec = importlib.util.spec_from_file_location("render_notebooks", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def notebook(app: App) -> nbformat.NotebookNode:
     """One cell that shows the app."""
     cell = nbformat.v4.new_code_cell(f"import qdens_nb as qd\n{app.code}")
@@ -130,7 +119,7 @@ def main(chosen: argparse.Namespace) -> None:
     """Measure all apps and write."""
     from playwright.sync_api import sync_playwright
 
-    lab = tools()
+    lab = load_script("render_notebooks")
     if lab.CHROMIUM is None:
         raise SystemExit("there is no Chromium on this machine; install one")
     rows = []

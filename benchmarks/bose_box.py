@@ -11,7 +11,8 @@ import argparse
 
 import numpy as np
 import xarray as xr
-from _bose import monte_carlo, options, ship, with_mean_field, write_result
+from _bose import monte_carlo, ship, with_mean_field
+from _common import options, write_result
 
 import qdens_nb as qd
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from _bose import machine, options, predictors, write_result
+from _bose import predictors
+from _common import machine, options, write_result
 
 import qdens_nb as qd
 from qdens_nb.solvers._gutzwiller_torch import gutzwiller_density

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from _bose import ROOT, options, write_result
+from _common import ROOT, options, write_result
 
 import qdens_nb as qd
 from qdens_nb import metrics

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from _bose import monte_carlo, options, ship, write_result
+from _bose import monte_carlo, ship
+from _common import options, write_result
 from tqdm.auto import tqdm
 
 import qdens_nb as qd

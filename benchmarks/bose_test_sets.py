@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 import xarray as xr
-from _bose import mean_field_in, options, predictors, write_result
+from _bose import mean_field_in, predictors
+from _common import options, write_result
 from tqdm.auto import tqdm
 
 import qdens_nb as qd

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
-from _bose import ROOT, machine, options, predictors, write_result
+from _bose import predictors
+from _common import ROOT, best_time, machine, options, write_result
 from bose_traps import TRAPS, problem
 from tqdm.auto import tqdm
 
@@ -40,17 +39,6 @@ def network_error() -> tuple[float, str]:
     errors.pop("mean field", None)
     best = min(errors, key=errors.__getitem__, default="")
     return (errors[best], best) if best else (WANTED, "the error that is wanted")
-
-
-def best_time(work: Callable[[], Any]) -> float:
-    """Least CPU seconds of several calls after one that is not timed."""
-    work()
-    spent = []
-    for _ in range(REPEATS):
-        start = time.process_time()
-        work()
-        spent.append(time.process_time() - start)
-    return min(spent)
 
 
 def monte_carlo_time(one: xr.Dataset, stderr: float, quick: bool) -> dict[str, Any]:

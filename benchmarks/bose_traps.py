@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from _bose import monte_carlo, options, ship, with_mean_field, write_result
+from _bose import monte_carlo, ship, with_mean_field
+from _common import options, write_result
 
 import qdens_nb as qd
 

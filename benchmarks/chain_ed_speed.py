@@ -5,19 +5,16 @@ Both sides find the ground state of every particle number of the same rings in o
 
 from __future__ import annotations
 
-import json
-import os
+import argparse
 import time
-from pathlib import Path
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"
+from _common import machine, options, write_result
 
-import numpy as np  # noqa: E402
-from quspin.basis import spinless_fermion_basis_1d  # noqa: E402
-from quspin.operators import hamiltonian  # noqa: E402
+import numpy as np  # isort: skip
+from quspin.basis import spinless_fermion_basis_1d
+from quspin.operators import hamiltonian
 
-from qdens_nb.solvers._chain_ed import ground_state  # noqa: E402
+from qdens_nb.solvers._chain_ed import ground_state
 
 V, POTENTIALS, REPEATS = 1.3, {10: 20, 12: 10, 14: 5}, 3
 
@@ -40,10 +37,12 @@ def quspin_energy(potential: np.ndarray, particles: int) -> float:
     return float(operator.eigsh(k=1, which="SA", return_eigenvectors=False)[0])
 
 
-def main() -> None:
+def main(chosen: argparse.Namespace) -> None:
     """Measure and write results/chain_ed_speed.json."""
     rows = []
     for sites, count in POTENTIALS.items():
+        if chosen.quick and sites > 10:
+            continue
         potentials = np.random.default_rng(sites).uniform(-1, 1, (count, sites))
         numbers = range(1, sites)
         [ground_state(potentials[0], V, 0.0, n) for n in numbers]
@@ -64,16 +63,15 @@ def main() -> None:
                 "ratio": theirs / ours,
             }
         )
-    result = {
-        "caption": "Ground states of all particle numbers of a ring in a random potential, "
-        f"V = {V} J, one core, best of {REPEATS} (the same energies to 1e-8 J).",
-        "command": "make bench",
-        "rows": rows,
-    }
-    path = Path(__file__).resolve().parents[1] / "results" / "chain_ed_speed.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(rows, indent=2))
+    write_result(
+        "chain_ed_speed",
+        "Ground states of all particle numbers of a ring in a random potential, "
+        f"V = {V} J, CPU time of one core, best of {REPEATS} (the same energies to 1e-8 J).",
+        rows,
+        chosen,
+        machine=machine(),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    main(options(__doc__))

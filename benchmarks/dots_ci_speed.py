@@ -5,21 +5,18 @@ Both sides solve the same random dots with the same orbitals, to the same energi
 
 from __future__ import annotations
 
-import json
-import os
+import argparse
 import time
-from pathlib import Path
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[_name] = "1"
+from _common import machine, options, write_result
 
-import numpy as np  # noqa: E402
-import scipy.fft  # noqa: E402
-import scipy.linalg  # noqa: E402
+import numpy as np  # isort: skip
+import scipy.fft
+import scipy.linalg
 
-import qdens_nb as qd  # noqa: E402
-from qdens_nb.solvers._dot_coulomb import COULOMB, kernel  # noqa: E402
-from qdens_nb.solvers._dot_orbitals import dense_hamiltonian  # noqa: E402
+import qdens_nb as qd
+from qdens_nb.solvers._dot_coulomb import COULOMB, kernel
+from qdens_nb.solvers._dot_orbitals import dense_hamiltonian
 
 DOTS, REPEATS, ORBITALS, MODES, SIZE, MASS, EPS_R = 4, 3, (16, 24, 30), 32, 30.0, 0.067, 12.9
 
@@ -59,13 +56,13 @@ def straightforward(potential: np.ndarray, count: int, spectrum: np.ndarray) -> 
     return found[0], np.einsum("ab,aij,bij->ij", gamma, phi, phi, optimize=True) / step**2
 
 
-def main() -> None:
+def main(chosen: argparse.Namespace) -> None:
     """Measure and write results/dots_ci_speed.json."""
     dots = qd.potentials.quantum_well_cluster(samples=DOTS, seed=5)
     problem = qd.quantum_dot(dots, mass=MASS, eps_r=EPS_R, size=SIZE)
     spectrum = np.fft.rfft2(kernel(dots.sizes["x"])).real
     rows = []
-    for count in ORBITALS:
+    for count in ORBITALS[: 1 if chosen.quick else None]:
         ours = theirs = np.inf
         for _ in range(REPEATS):
             start = time.process_time()
@@ -90,16 +87,15 @@ def main() -> None:
     best = float(qd.solvers.dot_ci(problem, 40).energy.mean())
     for row in rows:
         row["energy above 40 orbitals (meV)"] = 1e3 * (row.pop("energy") - best)
-    result = {
-        "caption": f"Two electrons in {DOTS} random dots of 64 x 64 points, {MODES} x {MODES} "
+    write_result(
+        "dots_ci_speed",
+        f"Two electrons in {DOTS} random dots of 64 x 64 points, {MODES} x {MODES} "
         f"sines; CPU seconds on one core, best of {REPEATS} (the same energies to 1e-7 eV).",
-        "command": "make bench",
-        "rows": rows,
-    }
-    path = Path(__file__).resolve().parents[1] / "results" / "dots_ci_speed.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
-    print(json.dumps(rows, indent=2))
+        rows,
+        chosen,
+        machine=machine(),
+    )
 
 
 if __name__ == "__main__":
-    main()
+    main(options(__doc__))

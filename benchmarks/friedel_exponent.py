@@ -45,7 +45,7 @@ def main() -> None:
         "caption": "Exponent K of the Friedel oscillation in a flat open chain of L sites and "
         "N particles (DMRG, bond dimension 128, fit without a fifth of the sites at each wall) "
         "against the Bethe ansatz for the infinite chain of the fitted mean density.",
-        "command": "make bench",
+        "command": "python benchmarks/friedel_exponent.py",
         "rows": rows,
     }
     RESULT.parent.mkdir(exist_ok=True)

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from _bose import ROOT, machine, options, write_result
+from _common import ROOT, machine, options, write_result
 
 import numpy as np  # isort: skip
 import torch
@@ -240,11 +240,7 @@ def main() -> None:
         "are taken from the answer; grid points at which a filter has no answer are left out. "
         "'seconds' are those of the processor."
     )
-    columns = ["data", "system"]
-    for method in ("direct", "smoothed", "histogram", "kernel density", "network"):
-        columns += [f"{method}, {domain}" for domain in ("core", "data", "wide")]
-    columns += ["energy", "seconds"]
-    write_result("mpnn_noise", caption, rows, chosen, columns=columns, machine=machine())
+    write_result("mpnn_noise", caption, rows, chosen, machine=machine())
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import json
 import time
 from typing import Any
 
-from _bose import machine, options, write_result
+from _common import machine, options, write_result
 
 import numpy as np  # isort: skip
 import torch

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from _bose import options, write_result
+from _common import options, write_result
 
 import numpy as np  # isort: skip
 

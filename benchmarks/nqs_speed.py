@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from _bose import ROOT, machine, write_result
+from _common import ROOT, busy_cores, machine, write_result
 
 import numpy as np  # isort: skip
 
@@ -62,18 +62,6 @@ QUANTITIES = {
     "to 1e-4 after the first step (s)": True,
     "final relative error": True,
 }
-
-
-def busy_cores(seconds: float = 1.0) -> float:
-    """Cores at work during the next `seconds`, in which nothing of this benchmark runs."""
-
-    def idle() -> int:
-        return sum(int(word) for word in Path("/proc/stat").read_text().split("\n")[0].split()[4:6])
-
-    before, start = idle(), time.perf_counter()
-    time.sleep(seconds)
-    ticks = os.sysconf("SC_CLK_TCK") * (time.perf_counter() - start)
-    return max(0.0, (os.cpu_count() or 1) - (idle() - before) / ticks)
 
 
 def child(

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
-from _bose import ROOT, machine, options, write_result
+from _common import ROOT, machine, options, write_result
 
 from qdens_nb import nqs
 from qdens_nb.nqs._ansatz import Ansatz

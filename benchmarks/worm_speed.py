@@ -22,17 +22,16 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[_name] = "1"
+os.environ["NUMBA_NUM_THREADS"] = "1"
 
-import numpy as np  # noqa: E402
-import xarray as xr  # noqa: E402
+from _common import machine, with_folders, write_result
 
-import qdens_nb as qd  # noqa: E402
-from qdens_nb.solvers._bose_common import unpack  # noqa: E402
-from qdens_nb.solvers._worm_symmetry import exact_symmetries  # noqa: E402
+import numpy as np  # isort: skip
+import xarray as xr
 
-RESULT = Path(__file__).resolve().parents[1] / "results" / "worm_speed.json"
+import qdens_nb as qd
+from qdens_nb.solvers._bose_common import unpack
+from qdens_nb.solvers._worm_symmetry import exact_symmetries
 
 
 def trap(side: int, centre: float, **couplings: float) -> xr.Dataset:
@@ -53,6 +52,20 @@ PROBLEMS = {
     "16x16 trap, U=24, V=0, T=0.25": lambda: trap(16, 33.6, U=24.0, V=0.0, T=0.25),
 }
 OURS, BARE = "qdens worm", "qdens worm, no symmetry moves"
+CAPTION = (
+    "Efficiency 1 / (mean over sites of the squared standard error of the density x CPU seconds) "
+    "of our worm and of ALPS (pyalps, default parameters) on one core, the mean of several seeds. "
+    "Thermalisation (a sixth of the sweeps) counts on both sides, what is done once before the "
+    "first sweep (Numba's compilation, ALPS' tables) does not. By spread: with the variance "
+    "between the seeds in place of the stated one. The local mu falls from 2 U (8x8) or 1.4 U "
+    "(16x16) in the middle to 0 in the corners and lies between 5 and 45 in the noise. By default "
+    "our worm also maps all world lines by the exact symmetries of the potential (reflections and "
+    "rotations of the two traps; the noise has none), an update in detailed balance that ALPS "
+    "does not have; it exchanges the checkerboard sectors of the 8x8 trap. Without these moves: "
+    "second row. Chi2: squared difference of the densities from those of our default over its "
+    "squared error from the spread of the seeds, both averaged over the sites, the densities over "
+    "the symmetries."
+)
 #: engine -> measured sweeps on each problem; a fifth as many for thermalisation
 ENGINES = {
     OURS: (20_000, 4_000, 1_500),
@@ -138,21 +151,25 @@ def agreement(problem: xr.Dataset, one: dict[str, Any], other: dict[str, Any]) -
 
 def main() -> None:
     """Measure and write results/worm_speed.json."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--quick", action="store_true", help="a tenth of the sweeps, no file")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few sweeps; into runs/quick")
+    parser.add_argument("--out", type=Path, help="folder that gets results/")
     parser.add_argument("--only", nargs="*", default=list(ENGINES), choices=list(ENGINES))
-    options = parser.parse_args()
+    options = with_folders(parser.parse_args())
     warnings.simplefilter("ignore", RuntimeWarning)  # counted as doubts
     rows = []
     if OURS in options.only:
         qd.solvers.worm(PROBLEMS["8x8 trap, U=20, V=5, T=0.5"](), sweeps=64, chains=1, seed=0)
     for index, (name, build) in enumerate(PROBLEMS.items()):
+        if options.quick and index:
+            break
         problem, found = build(), {}
         for engine in options.only:
-            sweeps = ENGINES[engine][index] // (10 if options.quick else 1)
+            sweeps = ENGINES[engine][index] // (20 if options.quick else 1)
             start = time.perf_counter()
             before = startup(engine, problem)
-            runs = [run(engine, problem, sweeps, seed + 1) for seed in range(SEEDS[engine][index])]
+            seeds = 2 if options.quick else SEEDS[engine][index]
+            runs = [run(engine, problem, sweeps, seed + 1) for seed in range(seeds)]
             found[engine] = summary(runs, before)
             print(f"{name} | {engine}: {time.perf_counter() - start:.0f} s wall", flush=True)
         reference = found.get(OURS)
@@ -178,24 +195,14 @@ def main() -> None:
                     row["chi2 against ours"] = agreement(problem, one, reference)
             rows.append(row)
             print(json.dumps(row), flush=True)
-    result = {
-        "caption": "Efficiency 1 / (mean over sites of the squared standard error of the density "
-        "x CPU seconds) of our worm and of ALPS (pyalps, default parameters) on one core, the mean "
-        "of several seeds. Thermalisation (a sixth of the sweeps) counts on both sides, what is "
-        "done once before the first sweep (Numba's compilation, ALPS' tables) does not. By "
-        "spread: with the variance between the seeds in place of the stated one. The local mu "
-        "falls from 2 U (8x8) or 1.4 U (16x16) in the middle to 0 in the corners and lies "
-        "between 5 and 45 in the noise. By default our worm also maps all world lines by the exact "
-        "symmetries of the potential (reflections and rotations of the two traps; the noise has "
-        "none), an update in detailed balance that ALPS does not have; it exchanges the "
-        "checkerboard sectors of the 8x8 trap. Without these moves: second row. Chi2: squared "
-        "difference of the densities from those of our default over its squared error from the "
-        "spread of the seeds, both averaged over the sites, the densities over the symmetries.",
-        "command": "make bench",
-        "rows": rows,
-    }
-    if not options.quick and set(options.only) == set(ENGINES):
-        RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    if set(options.only) == set(ENGINES):
+        write_result(
+            "worm_speed",
+            CAPTION,
+            rows,
+            options,
+            machine=machine(),
+        )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ A block ``<!-- results:NAME -->`` ... ``<!-- /results -->`` gets the table of re
     {"caption": "...", "command": "make bench", "rows": [{"column": value, ...}, ...]}
 
 with the columns that an entry ``"columns"`` names, if there is one, and all of them otherwise.
+``<!-- results:NAME WORD -->`` shows only the rows in which ``row["WORD"]`` is true.
 ``--check`` writes nothing and fails if a page is not what the results say.
 """
 
@@ -18,22 +19,23 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-_BLOCK = re.compile(r"(<!-- results:([\w-]+) -->\n).*?(<!-- /results -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- results:([\w-]+)(?: (\w+))? -->\n).*?(<!-- /results -->)", re.DOTALL)
 
 
 def cell(value: Any) -> str:
     """Text of one cell: three significant digits, a dash for what was not
     measured, "to" in a range.
 
-    >>> cell(0.012345), cell(14), cell(None), cell("HF")
-    ('0.0123', '14', '-', 'HF')
+    >>> cell(0.012345), cell(14), cell(56627.8), cell(None), cell("HF")
+    ('0.0123', '14', '56,600', '-', 'HF')
     """
     if value is None:
         return "-"
     if isinstance(value, list):
         return " to ".join(cell(entry) for entry in value)
     if isinstance(value, float):
-        return f"{value:.3g}"
+        short = f"{value:.3g}"
+        return f"{float(short):,.0f}" if 1e3 <= abs(value) < 1e6 else short
     return str(value).replace("|", r"\|")
 
 
@@ -64,10 +66,13 @@ def fill(readme: str, results: Path) -> str:
     def block(match: re.Match[str]) -> str:
         path = results / f"{match[2]}.json"
         if path.is_file():
-            body = table(json.loads(path.read_text(encoding="utf-8")))
+            result = json.loads(path.read_text(encoding="utf-8"))
+            if match[3]:
+                result["rows"] = [row for row in result["rows"] if row[match[3]]]
+            body = table(result)
         else:
             body = f"Not measured yet: `results/{path.name}` is missing."
-        return f"{match[1]}{body}\n{match[3]}"
+        return f"{match[1]}{body}\n{match[4]}"
 
     return _BLOCK.sub(block, readme)
 

@@ -18,7 +18,14 @@ import qdens_nb
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = sorted((ROOT / "tutorials").glob("*.ipynb"))
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md", "benchmarks/README.md")
+PAGES = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "benchmarks/README.md",
+    "docs/results.md",
+)
 HEAVY = ("torch", "quspin", "tenpy", "dask", "distributed", "lightning", "plotly")
 # Written with [.] so that this file does not name a host itself.
 _HOSTS = re.compile(
@@ -43,6 +50,14 @@ def test_import_loads_no_engine() -> None:
     command = [sys.executable, "-c", code]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     assert loaded == []
+
+
+def test_a_shipped_network_is_opened_without_what_trains_it() -> None:
+    code = (
+        "import sys, qdens_nb as qd; qd.load_predictor('chain'); print('lightning' in sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 @pytest.mark.parametrize("name", qdens_nb.__all__)

@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-import xarray as xr
 
 import qdens_nb as qd
 from qdens_nb.datasets._chain_recipe import ChainRecipe, chain_shard

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from qdens_nb.training._batches import Store, count_samples, sequential_batches
-from qdens_nb.training._module import ExplainedVariance
+from qdens_nb.training._explained_variance import ExplainedVariance
 from qdens_nb.training._square_symmetry import ELEMENTS, inverse, move_sites
 
 Maps = Mapping[str, torch.Tensor]

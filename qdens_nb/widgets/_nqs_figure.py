@@ -17,11 +17,11 @@ NETWORK = style_of("network")._replace(label="network")
 EXACT = style_of("exact")
 V_SCORE = style_of("", 1)._replace(label="V-score", color=OKABE_ITO["vermillion"], dash="dash")
 _CURVES = [
-    Panel(70, 295, 235, "", "step (the last 200)", "energy per site (J)"),
+    Panel(82, 283, 235, "", "step (the last 200)", "energy per site (J)"),
     Panel(455, 305, 235, "", "step", "relative error, V-score"),
 ]
 _MAPS = [
-    Panel(70, 295, 150, "weights W", "site", "hidden unit", bar="coloraxis", bar_place="right"),
+    Panel(82, 283, 150, "weights W", "site", "hidden unit", bar="coloraxis", bar_place="right"),
     Panel(455, 305, 150, "samples (blue: s = +1)", "site", "sample"),
 ]
 #: points of a curve of the whole history, steps of the energy
