@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import json
 import re
 import subprocess
 import sys
@@ -108,6 +109,17 @@ def test_binder_installs_the_pinned_versions_and_the_cpu_build_of_torch() -> Non
     assert any(str(entry).startswith("pytorch-cpu") for entry in made)
     assert set(project["dependencies"]) - {"torch"} <= set(binder)
     assert binder.items() <= constraints.items()
+
+
+def test_settings_of_binder_are_those_that_jupyterlab_knows() -> None:
+    schemas = Path(sys.prefix) / "share" / "jupyter" / "lab" / "schemas"
+    for name, values in json.loads(read("binder/overrides.json")).items():
+        folder, plugin = name.split(":")
+        known = json.loads((schemas / folder / f"{plugin}.json").read_text())["properties"]
+        for key, value in values.items():
+            choices = known[key].get("oneOf") or [{"const": one} for one in known[key]["enum"]]
+            assert value in [choice["const"] for choice in choices]
+    assert "MappingKernelManager" in json.loads(read("binder/server.json"))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
