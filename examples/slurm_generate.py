@@ -13,11 +13,10 @@ computes, and if this process ends, the same command goes on from there.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 from typing import Any
-
-from dask_jobqueue import SLURMCluster
 
 from qdens_nb import datasets
 
@@ -25,8 +24,14 @@ from qdens_nb import datasets
 PROLOGUE = [f"export {name}_NUM_THREADS=1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")]
 
 
-def slurm_cluster(options: argparse.Namespace) -> SLURMCluster:
+def slurm_cluster(options: argparse.Namespace) -> Any:
     """A scheduler in this process; no job yet."""
+    # dask-jobqueue takes Ctrl-C over when it is imported; here it goes to the command.
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    from dask_jobqueue import SLURMCluster
+
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
     directives = [f"--account={options.account}"] if options.account else []
     return SLURMCluster(
         cores=options.cores,

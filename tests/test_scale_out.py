@@ -239,8 +239,14 @@ def test_a_lost_scheduler_is_an_error_and_the_same_command_goes_on(
     assert contents(generate(folder, in_process.scheduler_address)) == undisturbed
 
 
+def needs_jobqueue() -> None:
+    """Not by importing it, for that takes Ctrl-C over."""
+    if importlib.util.find_spec("dask_jobqueue") is None:
+        pytest.skip("the SLURM example needs dask-jobqueue")
+
+
 def slurm_example(root: Path) -> Any:
-    pytest.importorskip("dask_jobqueue", reason="the SLURM example needs dask-jobqueue")
+    needs_jobqueue()
     spec = importlib.util.spec_from_file_location("slurm", root / "examples" / "slurm_generate.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -251,9 +257,10 @@ def slurm_example(root: Path) -> Any:
 def test_slurm_example_writes_a_job_script(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    example = slurm_example(root)
+    example, before = slurm_example(root), signal.getsignal(signal.SIGINT)
     arguments = ["chain", "--out", str(tmp_path), "--cores", "4", "--memory", "8GB"]
     example.main([*arguments, "--queue", "long", "--account", "me", "--print-script"])
+    assert signal.getsignal(signal.SIGINT) is before
     script = capsys.readouterr().out
     for line in ("#SBATCH -p long", "#SBATCH --account=me", "#SBATCH --cpus-per-task=4",
                  "#SBATCH -t 04:00:00", "export OMP_NUM_THREADS=1"):  # fmt: skip
@@ -268,7 +275,7 @@ def test_slurm_example_generates_where_sbatch_is_a_shell(
     root: Path, tmp_path: Path, undisturbed: dict[str, bytes]
 ) -> None:
     """`sbatch` runs the job script on this machine; all else is as on a cluster."""
-    pytest.importorskip("dask_jobqueue", reason="the SLURM example needs dask-jobqueue")
+    needs_jobqueue()
     tools, folder, recipe = tmp_path / "bin", tmp_path / "data", tmp_path / "recipe.yaml"
     tools.mkdir()
     recipe.write_text(json.dumps(RECIPE))
