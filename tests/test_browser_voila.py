@@ -370,10 +370,12 @@ def test_wells_and_densities_are_drawn_with_the_pointer(
             page.mouse.click(box["x"] + part * box["width"], box["y"] + 0.5 * box["height"])
             page.wait_for_timeout(1500)
             assert tools.words(page) != said
-        page.mouse.move(box["x"] + 5, box["y"] + 5)
-        page.mouse.down()
-        page.mouse.move(box["x"] + 60, box["y"] + 60, steps=5)
-        said = tools.words(page)
-        page.mouse.up()
-        page.wait_for_timeout(1500)
-        assert tools.words(page) != said
+        for brush in ("End", "Home"):  # a box where a box was before, too
+            tools.slider(page, "brush").press(brush)
+            page.mouse.move(box["x"] + 5, box["y"] + 5)
+            page.mouse.down()
+            page.mouse.move(box["x"] + 60, box["y"] + 60, steps=5)
+            said = tools.words(page)
+            page.mouse.up()
+            page.wait_for_timeout(1500)
+            assert tools.words(page) != said

@@ -264,9 +264,9 @@ class DrawDensityApp:
     def _on_cells(self, trace: Any, points: Any, selector: Any) -> None:
         if points.xs:
             self.paint(points.xs, points.ys)
-            with self.figure.batch_update():
-                self.figure.data[self._cells].selectedpoints = None
-                self.figure.layout.selections = []
+            self.figure.data[self._cells].selectedpoints = None
+            # The browser drew the box; as it is not known here, setting none would send nothing.
+            self.figure._send_relayout_msg({"selections": []})
 
     def _forget(self) -> None:
         """Drop what was found for another drawing or other couplings."""

@@ -15,12 +15,21 @@ class PatientFigureWidget(go.FigureWidget):
     to it: with plotly's own FigureWidget a browser that needs longer shows an empty figure that no
     slider moves. Here that script is a few lines, which load plotly.js without a time limit.
 
-    Draw first, then wrap the figure: updates sent before plotly.js is there are lost.
+    Draw first, then wrap the figure: updates sent before plotly.js is there are lost. Clicks and
+    selections call back, hovering does not.
     """
 
     _esm = """
         export default () => {
           let base, loading;
+          // Each hover would be sent to Python, and take the place of a selection not sent yet.
+          function quiet(model) {
+            const set = model.set.bind(model);
+            const isHover = value => /hover/.test(value?.event_type);
+            model.set = (key, value, ...rest) => {
+              if (key !== "_js2py_pointsCallback" || !isHover(value)) set(key, value, ...rest);
+            };
+          }
           async function load() {
             const text = new Blob([base.get("_plotly")], {type: "text/javascript"});
             const made = (await import(URL.createObjectURL(text))).default;
@@ -29,8 +38,9 @@ class PatientFigureWidget(go.FigureWidget):
             return widget;
           }
           return {
-            initialize({model}) { base = model; },
+            initialize({model}) { quiet(base = model); },
             async render(context) {
+              quiet(context.model);
               loading ??= load();
               return (await loading).render(context);
             },
