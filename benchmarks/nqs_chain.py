@@ -67,10 +67,10 @@ def compare(exact: xr.Dataset, reference: str, network: Any, **settings: Any) ->
         "N": particles,
         "V": float(problem["V"]),
         "reference": reference,
-        "neural state: mean |dn|": float(error.mean()),
-        "largest |dn|": float(error.max()),
+        "neural state: mean error of n": float(error.mean()),
+        "largest error of n": float(error.max()),
         "standard error of n": float(found["density_stderr"].mean()),
-        "rms of |dn| in standard errors": float(np.sqrt((bars**2).mean())),
+        "rms error in standard errors": float(np.sqrt((bars**2).mean())),
         "energy above exact": float(found["energy"] - exact["energy"]),
         "standard error of the energy": float(found["energy_stderr"]),
         "V-score": float(found["v_score"]),
@@ -82,7 +82,7 @@ def compare(exact: xr.Dataset, reference: str, network: Any, **settings: Any) ->
         start = time.perf_counter()
         guess = network(problem)
         row["network: seconds"] = time.perf_counter() - start
-        row["network: mean |dn|"] = float(np.abs(guess["density"] - exact["density"]).mean())
+        row["network: mean error of n"] = float(np.abs(guess["density"] - exact["density"]).mean())
         row["network: N"] = int(np.rint(guess["particle_number"]))
     return row
 

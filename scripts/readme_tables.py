@@ -51,7 +51,7 @@ def table(result: dict[str, Any]) -> str:
     """
     known = dict.fromkeys(name for row in result["rows"] for name in row)
     columns = [name for name in result.get("columns", known) if name in known]
-    lines = [columns, ["---"] * len(columns)]
+    lines = [[cell(name) for name in columns], ["---"] * len(columns)]
     lines += [[cell(row.get(name)) for name in columns] for row in result["rows"]]
     text = "\n".join(
         f"|{'|'.join(line)}|" if line[0] == "---" else f"| {' | '.join(line)} |" for line in lines
