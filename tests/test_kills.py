@@ -69,6 +69,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train("chain_cnn", config, data=data, out=folder / "w", progress=False)
 
 
+def assert_same_answers(folder: Path) -> None:
+    """What the undisturbed and the killed run of `kill_at_random` wrote."""
+    with (
+        xr.open_dataset(folder / "whole" / "found.nc") as one,
+        xr.open_dataset(folder / "killed" / "found.nc") as other,
+    ):
+        xr.testing.assert_identical(one, other)
+
+
 def assert_same_weights(one: Path, other: Path) -> None:
     first, second = (load_file(folder / "weights.safetensors") for folder in (one, other))
     assert first.keys() == second.keys()
@@ -220,31 +229,19 @@ def test_killed_optimisation_of_a_network_is_the_undisturbed_one(
     optimizer: str, tmp_path: Path
 ) -> None:
     kill_at_random(OPTIMISATION, tmp_path, optimizer)
-    with (
-        xr.open_dataset(tmp_path / "whole" / "found.nc") as one,
-        xr.open_dataset(tmp_path / "killed" / "found.nc") as other,
-    ):
-        xr.testing.assert_identical(one, other)
+    assert_same_answers(tmp_path)
 
 
 @pytest.mark.slow
 def test_killed_time_evolution_is_the_undisturbed_one(tmp_path: Path) -> None:
     kill_at_random(EVOLUTION, tmp_path)
-    with (
-        xr.open_dataset(tmp_path / "whole" / "found.nc") as one,
-        xr.open_dataset(tmp_path / "killed" / "found.nc") as other,
-    ):
-        xr.testing.assert_identical(one, other)
+    assert_same_answers(tmp_path)
 
 
 @pytest.mark.slow
 def test_killed_worms_are_the_undisturbed_ones(tmp_path: Path) -> None:
     kill_at_random(WORMS, tmp_path)
-    with (
-        xr.open_dataset(tmp_path / "whole" / "found.nc") as one,
-        xr.open_dataset(tmp_path / "killed" / "found.nc") as other,
-    ):
-        xr.testing.assert_identical(one, other)
+    assert_same_answers(tmp_path)
     assert not (tmp_path / "killed" / "run.npz").exists()
 
 

@@ -194,7 +194,7 @@ def evolve(
     bar = tqdm(total=len(grid) - 1, initial=max(done - 1, 0), desc=first.name, disable=not progress)
     try:
         # The draw of a rate is repeated from where its chains began, when a run goes on.
-        chains = state_of(chosen)
+        chains = state_of(chosen) if checkpoint is not None else {}
         rate = flow(t, theta)
         if done:
             flow.redraw(observe_samples)
@@ -210,7 +210,7 @@ def evolve(
                     left -= 1
                     t = goal if left == 0 else t + dt
                 dt = t - before
-                chains = state_of(chosen)
+                chains = state_of(chosen) if checkpoint is not None else {}
                 rate = flow(t, theta)
                 missed += abs(dt) * (speed + flow.missed_speed) / 2
             flow.redraw(observe_samples)

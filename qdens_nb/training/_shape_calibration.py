@@ -53,9 +53,9 @@ def smooth_shape(sites: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def shape_problems(sites: int, count: int, seed: int) -> xr.Dataset:
-    """Exact answers to random shapes at random V and mu whose ground state is unique.
+    """Exact answers to random shapes at random mu whose ground state is unique.
 
-    `count` are drawn for each interval of V around one of `NODES`.
+    `count` are drawn for each V of `NODES`.
     """
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(sites,)))
     number = count * len(NODES)
@@ -132,9 +132,9 @@ def calibrate_on_shapes(
             factors[row, column] = np.quantile(ratio, _COVERED)
             energies[row, column] = off[here].mean()
     scale, logs = np.log(np.asarray(sites) / middle), np.log(factors)
-    scale -= scale.mean()
-    growth = float((scale @ logs).mean() / (scale @ scale))
-    at_middle = logs.mean(axis=0) - growth * float(np.mean(np.log(np.asarray(sites) / middle)))
+    centred = scale - scale.mean()
+    growth = float((centred @ logs).mean() / (centred @ centred))
+    at_middle = logs.mean(axis=0) - growth * float(scale.mean())
     return {
         "V": list(NODES),
         "stderr_factor": np.exp(at_middle).tolist(),
