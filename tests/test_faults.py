@@ -19,6 +19,7 @@ import pytest
 import torch
 import xarray as xr
 from safetensors.torch import load_file, save_file
+from small_training import SMALL, solved, train_small
 from typer.testing import CliRunner
 
 import qdens_nb as qd
@@ -29,13 +30,6 @@ from qdens_nb.training import TrainConfig, train
 from qdens_nb.training._train import check_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = {"blocks": 1, "width": 8, "steps": 12, "batch_size": 16, "validate_every": 4}
-
-
-def solved(samples: int = 12, seed: int = 0) -> xr.Dataset:
-    rng = np.random.default_rng(seed)
-    problem = qd.fermion_chain(rng.normal(size=(samples, 8)), V=rng.uniform(0, 2, samples), mu=0.3)
-    return qd.solvers.chain_ed(problem)
 
 
 def ring() -> xr.Dataset:
@@ -291,10 +285,7 @@ def test_wrong_types_in_a_training_configuration_are_refused(text: str, tmp_path
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("weights")
-    data = datasets.save(solved(40), folder / "data.nc")
-    config = TrainConfig(task="chain_cnn", **SMALL)
-    return train("chain_cnn", config, data=data, out=folder / "w", progress=False)
+    return train_small(tmp_path_factory.mktemp("weights"))
 
 
 def tampered(source: Path, target: Path, change: Callable[[dict, Path], Any]) -> Path:

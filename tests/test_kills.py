@@ -21,6 +21,7 @@ import pytest
 import torch
 import xarray as xr
 from safetensors.torch import load_file
+from small_training import SMALL, solved, train_small
 from typer.testing import CliRunner
 
 import qdens_nb as qd
@@ -29,15 +30,8 @@ from qdens_nb.cli import app
 from qdens_nb.training import TrainConfig, train
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-SMALL = {"blocks": 1, "width": 8, "steps": 12, "batch_size": 16, "validate_every": 4}
 WORM = {"sweeps": 512, "thermalisation": 64, "chains": 1, "clip_warning": 1.0}
 VMC: dict[str, Any] = {"steps": 6, "samples": 40, "progress": False}
-
-
-def solved(samples: int = 12, seed: int = 0) -> xr.Dataset:
-    rng = np.random.default_rng(seed)
-    problem = qd.fermion_chain(rng.normal(size=(samples, 8)), V=rng.uniform(0, 2, samples), mu=0.3)
-    return qd.solvers.chain_ed(problem)
 
 
 def vmc(path: Path, **options: Any) -> xr.Dataset:
@@ -63,10 +57,7 @@ def interrupted_worm(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("weights")
-    data = datasets.save(solved(40), folder / "data.nc")
-    config = TrainConfig(task="chain_cnn", **SMALL)
-    return train("chain_cnn", config, data=data, out=folder / "w", progress=False)
+    return train_small(tmp_path_factory.mktemp("weights"))
 
 
 def assert_same_answers(folder: Path) -> None:
